@@ -1,0 +1,71 @@
+package client
+
+import "errors"
+
+// Errors that callers decide by. UserMessage has a sentence for each.
+var (
+	// ErrWrongPassword: login with an unknown name or a wrong password; the two
+	// cannot be told apart.
+	ErrWrongPassword = errors.New("client: wrong name or password")
+	// ErrNameTaken: somebody has that name on this server.
+	ErrNameTaken = errors.New("client: name taken")
+	// ErrNameInvalid: the name breaks the rules of identity.CheckName.
+	ErrNameInvalid = errors.New("client: name invalid")
+	// ErrInviteRequired: the server wants an invite link with a token.
+	ErrInviteRequired = errors.New("client: invite required")
+	// ErrInviteInvalid: the invite was used up, withdrawn, or never existed.
+	ErrInviteInvalid = errors.New("client: invite invalid")
+	// ErrInviteExpired: the invite is too old.
+	ErrInviteExpired = errors.New("client: invite expired")
+	// ErrRegistrationClosed: the server takes no new accounts.
+	ErrRegistrationClosed = errors.New("client: registration closed")
+	// ErrServerUnreachable: no answer at the address.
+	ErrServerUnreachable = errors.New("client: server unreachable")
+	// ErrServerIdentity: something answered that is not the server of the link.
+	ErrServerIdentity = errors.New("client: server identity mismatch")
+	// ErrUnknownUser: the server has no account of that name.
+	ErrUnknownUser = errors.New("client: unknown user")
+	// ErrUnreachableUser: the account has no device that could be added.
+	ErrUnreachableUser = errors.New("client: user has no usable device")
+	// ErrYourself: one cannot chat with or add oneself.
+	ErrYourself = errors.New("client: that is yourself")
+	// ErrOffline: this needs the server, and there is no connection.
+	ErrOffline = errors.New("client: offline")
+	// ErrNotMember: this device does not, or no longer, take part.
+	ErrNotMember = errors.New("client: not a member")
+	// ErrNotAllowed: only an administrator of the group may do this.
+	ErrNotAllowed = errors.New("client: not allowed")
+	// ErrUnknownConversation: no conversation with this id in the vault.
+	ErrUnknownConversation = errors.New("client: unknown conversation")
+	// ErrUnknownMessage: no message with this id in the vault.
+	ErrUnknownMessage = errors.New("client: unknown message")
+	// ErrTextInvalid: the text is empty, not UTF-8, or longer than 64 KiB.
+	ErrTextInvalid = errors.New("client: text invalid")
+	// ErrTitleInvalid: a group title is empty, not UTF-8, or longer than 128 bytes.
+	ErrTitleInvalid = errors.New("client: title invalid")
+	// ErrKeyChanged: an account came with another key than the one this device
+	// knows. Nothing was done.
+	ErrKeyChanged = errors.New("client: account key changed")
+	// ErrBusy: other members changed the group each time this device tried to.
+	ErrBusy = errors.New("client: group changed too often, try again")
+	// ErrVaultPassword: the password does not unlock the profile.
+	ErrVaultPassword = errors.New("client: wrong vault password")
+	// ErrProfileInUse: another process has the profile open.
+	ErrProfileInUse = errors.New("client: profile in use")
+	// ErrProfileExists: the directory already holds a profile.
+	ErrProfileExists = errors.New("client: profile exists")
+	// ErrNoProfile: the directory holds none.
+	ErrNoProfile = errors.New("client: no profile")
+	// ErrDeviceRevoked: the account removed this device.
+	ErrDeviceRevoked = errors.New("client: device revoked")
+	// ErrClosed: the Client was closed.
+	ErrClosed = errors.New("client: closed")
+)
+
+// UserMessage is a sentence for a person about err; empty for nil.
+func UserMessage(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
