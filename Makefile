@@ -1,0 +1,95 @@
+# quicprochat: every task has a target here, and the continuous integration calls the same ones.
+
+# One set of flags everywhere: other flags would compile the desktop toolkit a second time (minutes).
+export GOFLAGS := -buildvcs=false -tags=sqlite_fts5
+
+VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS    := -X quicprochat/core/version.Version=$(VERSION)
+BIN        := $(CURDIR)/bin
+FUZZTIME   ?= 1m
+BENCHTIME  ?= 1s
+
+# Tools outside the module, pinned; built without the flags above.
+GOFUMPT     := GOFLAGS=-buildvcs=false go run mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := GOFLAGS=-buildvcs=false go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags sqlite_fts5
+PROTOC_GEN  := google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
+
+SOURCES := $(shell find app ui core server proto -name '*.go' -not -name '*.pb.go')
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: deps-build ## Install what is missing, build, and open the desktop app (a demo where there is no display)
+	@if [ "$$(uname)" = Linux ] && [ -z "$$DISPLAY" ] && [ -z "$$WAYLAND_DISPLAY" ]; then \
+		echo "There is no display here (neither DISPLAY nor WAYLAND_DISPLAY is set), so this runs the demo instead."; \
+		$(MAKE) --no-print-directory demo; \
+	else \
+		$(MAKE) --no-print-directory build && exec $(BIN)/quicprochat; \
+	fi
+
+.PHONY: demo
+demo: deps-test build ## Two app windows, a server and a headless third talk; leaves screenshots
+	go run ./app/demo -bin $(BIN) -out $(CURDIR)/dist/demo
+
+.PHONY: build
+build: ## Build the three programs into bin/
+	@mkdir -p $(BIN)
+	go build -ldflags '$(LDFLAGS)' -o $(BIN)/quicprochat ./app/quicprochat
+	go build -ldflags '$(LDFLAGS)' -o $(BIN)/qpc ./app/qpc
+	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/qpc-server ./app/qpc-server
+
+.PHONY: server
+server: ## Build only the server: one static binary, no C compiler needed
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $(BIN)/qpc-server ./app/qpc-server
+
+.PHONY: test
+test: deps-test build test-go test-fuzz ## The whole suite: unit, integration, end to end, windows, short fuzzing
+
+.PHONY: test-go
+test-go:
+	QPC_BIN=$(BIN) go test -timeout 10m ./app/demo
+	go test -race -timeout 10m $$(go list ./... | grep -v -e quicprochat/app/quicprochat -e quicprochat/app/demo)
+
+.PHONY: test-fuzz
+test-fuzz:
+	.ci/fuzz 3s
+
+.PHONY: fuzz
+fuzz: deps-build ## Fuzz every decoder, FUZZTIME each (default 1m)
+	.ci/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: deps-build ## Run the benchmarks that docs/performance.md reports
+	go test -run '^$$' -bench . -benchtime $(BENCHTIME) $$(go list ./... | grep -v -e quicprochat/app/quicprochat)
+
+.PHONY: check
+check: deps-build ## Format, vet, lint, layering
+	@out=$$($(GOFUMPT) -l $(SOURCES)); if [ -n "$$out" ]; then echo "Not gofumpt-clean (make format):"; echo "$$out"; exit 1; fi
+	go mod verify
+	go vet ./...
+	$(STATICCHECK) ./...
+	go test ./app -run Architecture
+
+.PHONY: format
+format: ## Format the code
+	$(GOFUMPT) -w $(SOURCES)
+
+.PHONY: proto
+proto: ## Generate the Go code of the .proto files (needs protoc)
+	GOFLAGS=-buildvcs=false GOBIN=$(BIN) go install $(PROTOC_GEN)
+	protoc --plugin=$(BIN)/protoc-gen-go -I proto --go_out=. --go_opt=module=quicprochat proto/qpc/v1/*.proto
+
+.PHONY: deps-build
+deps-build: # System packages that compiling the desktop app needs
+	@.ci/deps build
+
+.PHONY: deps-test
+deps-test: # and those that run it without a display
+	@.ci/deps build test
+
+.PHONY: clean
+clean: ## Remove what the build made
+	rm -rf $(BIN) dist
