@@ -71,7 +71,7 @@ check: deps-build ## Format, vet, lint, layering
 	go mod verify
 	go vet ./...
 	$(STATICCHECK) ./...
-	go test ./app -run Architecture
+	go test -count=1 ./app -run Architecture
 
 .PHONY: format
 format: ## Format the code
