@@ -1,0 +1,65 @@
+package storage
+
+import "errors"
+
+var (
+	// ErrClosed: the store was closed, or is closing.
+	ErrClosed = errors.New("store is closed")
+	// ErrSchemaNewer: the database was written by a newer version of the
+	// program. Nothing was changed; run that version.
+	ErrSchemaNewer = errors.New("database was written by a newer version of the program")
+
+	// ErrInviteExists: an invite with this hash exists.
+	ErrInviteExists = errors.New("invite exists")
+	// ErrInviteUnknown: there is no such invite.
+	ErrInviteUnknown = errors.New("no such invite")
+	// ErrInviteUsedUp: the invite has no uses left.
+	ErrInviteUsedUp = errors.New("invite is used up")
+	// ErrInviteExpired: the invite was valid once.
+	ErrInviteExpired = errors.New("invite has expired")
+
+	// ErrNameTaken: another account has the name.
+	ErrNameTaken = errors.New("name is taken")
+	// ErrAccountExists: an account with this id exists.
+	ErrAccountExists = errors.New("account exists")
+	// ErrUnknownAccount: there is no such account.
+	ErrUnknownAccount = errors.New("no such account")
+
+	// ErrUnknownDevice: there is no such device, or it is not of this account.
+	ErrUnknownDevice = errors.New("no such device")
+	// ErrDeviceRevoked: the device was revoked and cannot come back.
+	ErrDeviceRevoked = errors.New("device was revoked")
+	// ErrDeviceExists: the device belongs to another account.
+	ErrDeviceExists = errors.New("device belongs to another account")
+	// ErrTooManyDevices: the account has Limits.Devices devices. One must be
+	// revoked first.
+	ErrTooManyDevices = errors.New("account has as many devices as allowed")
+
+	// ErrTooManyKeyPackages: the device would have more than
+	// Limits.KeyPackages single-use KeyPackages.
+	ErrTooManyKeyPackages = errors.New("device would have more key packages than allowed")
+
+	// ErrUnknownQueue: there is no such queue; its device may have been revoked.
+	ErrUnknownQueue = errors.New("no such queue")
+
+	// ErrUnknownChannel: there is no such channel.
+	ErrUnknownChannel = errors.New("no such channel")
+	// ErrChannelExists: another channel has this id.
+	ErrChannelExists = errors.New("channel exists")
+	// ErrChannelFull: the channel would have more than
+	// Limits.ChannelAddresses addresses.
+	ErrChannelFull = errors.New("channel would have more addresses than allowed")
+	// ErrEpochRange: the epoch is larger than MaxEpoch.
+	ErrEpochRange = errors.New("epoch is out of range")
+)
+
+// StaleError: an epoch is not one that the channel accepts.
+type StaleError struct {
+	// Current is the channel's epoch.
+	Current uint64
+	// Winner is the item id of the commit that ended the epoch of the request;
+	// nil where that has not ended, or ended too long ago.
+	Winner *ItemID
+}
+
+func (e *StaleError) Error() string { return "epoch is not the channel's" }

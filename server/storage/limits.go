@@ -1,0 +1,47 @@
+package storage
+
+import "time"
+
+const (
+	// PastEpochs is how many epochs before the current one a channel accepts
+	// posts for, and keeps verify keys of.
+	PastEpochs = 5
+	// WinnerEpochs is of how many ended epochs a channel remembers the winner.
+	WinnerEpochs = 64
+	// MaxEpoch is the largest epoch that a channel can have.
+	MaxEpoch = 1<<62 - 1
+	// RevokedDevices is how many revoked devices of an account are remembered,
+	// the latest first.
+	RevokedDevices = 256
+)
+
+// Limits bounds what a store keeps. Every field must be positive.
+type Limits struct {
+	// Devices per account.
+	Devices int
+	// KeyPackages, single-use, per device.
+	KeyPackages int
+	// QueueItems and QueueBytes (of sealed items) per queue.
+	QueueItems int
+	QueueBytes int64
+	// ChannelAddresses per channel.
+	ChannelAddresses int
+	// ItemTTL is how long queue items wait, and how long a channel knows an
+	// item id again.
+	ItemTTL time.Duration
+	// ChannelTTL is how long a channel lives after its last post or commit.
+	ChannelTTL time.Duration
+}
+
+// DefaultLimits is for a server of ordinary size.
+func DefaultLimits() Limits {
+	return Limits{
+		Devices:          10,
+		KeyPackages:      500,
+		QueueItems:       10_000,
+		QueueBytes:       64 << 20,
+		ChannelAddresses: 5000,
+		ItemTTL:          30 * 24 * time.Hour,
+		ChannelTTL:       365 * 24 * time.Hour,
+	}
+}

@@ -1,0 +1,173 @@
+// Package storage defines what a server keeps and the operations on it.
+//
+// [Store] is one interface with an implementation per database; the package
+// storagetest holds the suite that every implementation passes. The store
+// holds ciphertext and bookkeeping only: queue items are sealed by the caller
+// before they reach it, and queue addresses are opaque to it, so that nothing
+// in the database tells which queues belong to one channel.
+//
+// The caller owes: validated input (certificates, signatures, KeyPackages,
+// names, lengths of keys), a clock (every operation that needs the time takes
+// it), and regular calls of Store.Expire.
+package storage
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps everything of a server. It is safe for concurrent use.
+//
+// A method that changes something does so in one transaction and returns only
+// when that is durable; after an error nothing is changed. A context that ends
+// before the change began gives its error and changes nothing; once begun, the
+// change is carried through and its outcome returned.
+//
+// Errors are the sentinels of this package (test with errors.Is), *StaleError,
+// or a failure of the database. None holds a name, an id or an address.
+type Store interface {
+	AccountStore
+	DeviceStore
+	KeyStore
+	QueueStore
+	ChannelStore
+
+	// Expire deletes what is out of time at now: queue items, records of
+	// posted items, KeyPackages, invites, and channels without activity. It
+	// deletes at most limit rows of each and returns how many in all; a caller
+	// with a backlog calls again until it returns 0.
+	Expire(ctx context.Context, now time.Time, limit int) (int, error)
+
+	// Ping tells whether the database answers.
+	Ping(ctx context.Context) error
+
+	// Close finishes what is under way and closes the database. Every later
+	// call gives ErrClosed.
+	Close() error
+}
+
+// AccountStore keeps accounts and the invites that allow to create them.
+type AccountStore interface {
+	// CreateInvite stores an invite. ErrInviteExists: the hash is there already.
+	CreateInvite(ctx context.Context, invite Invite) error
+
+	// CheckInvite tells whether an account could be created with an invite at
+	// now, and consumes nothing. ErrInviteUnknown, ErrInviteExpired,
+	// ErrInviteUsedUp.
+	CheckInvite(ctx context.Context, hash InviteHash, now time.Time) error
+
+	// CreateAccount creates an account and its first device and consumes one
+	// use of the invite, all or nothing, and returns the device with its queue.
+	// The invite is checked first, so that nobody without one learns which
+	// names are taken. ErrInviteUnknown, ErrInviteExpired, ErrInviteUsedUp,
+	// ErrNameTaken, ErrAccountExists (the id), ErrDeviceExists.
+	CreateAccount(ctx context.Context, account NewAccount) (Device, error)
+
+	// AccountByName finds an account by its exact name. ErrUnknownAccount.
+	AccountByName(ctx context.Context, name string) (Account, error)
+
+	// Account finds an account by its id. ErrUnknownAccount.
+	Account(ctx context.Context, id [16]byte) (Account, error)
+}
+
+// DeviceStore keeps the devices of accounts, each with its queue.
+type DeviceStore interface {
+	// AddDevice adds a device to an account and gives it an empty queue. For a
+	// device that the account has, it replaces the certificate and changes
+	// nothing else. ErrUnknownAccount, ErrTooManyDevices, ErrDeviceRevoked,
+	// ErrDeviceExists (it belongs to another account).
+	AddDevice(ctx context.Context, device NewDevice) (Device, error)
+
+	// Device finds a device of an account. ErrUnknownDevice, ErrDeviceRevoked.
+	Device(ctx context.Context, account, device [16]byte) (Device, error)
+
+	// Devices lists the devices of an account in the order of their enrolment,
+	// revoked ones left out. An unknown account has none.
+	Devices(ctx context.Context, account [16]byte) ([]Device, error)
+
+	// RevokeDevice deletes a device with its queue and its keys, for good.
+	// Revoking it again changes nothing. ErrUnknownDevice.
+	RevokeDevice(ctx context.Context, account, device [16]byte, now time.Time) error
+}
+
+// KeyStore keeps what others need to reach a device for the first time.
+type KeyStore interface {
+	// PutKeyPackages stores KeyPackages of a device, all or none, and returns
+	// how many single-use ones can now be claimed. A ref that was stored before
+	// is left as it is, claimed or not. ErrUnknownDevice, ErrDeviceRevoked,
+	// ErrTooManyKeyPackages.
+	PutKeyPackages(ctx context.Context, put KeyPackageUpload) (int, error)
+
+	// CountKeyPackages counts the single-use KeyPackages of a device that can
+	// be claimed at now, and tells whether there is a last-resort one.
+	CountKeyPackages(ctx context.Context, device [16]byte, now time.Time) (count int, lastResort bool, err error)
+
+	// ClaimKeyPackages takes one KeyPackage for each device of an account
+	// except those listed, in the order of enrolment. A single-use one is given
+	// out once; the last-resort one where there is no other, and it stays.
+	// Devices without a KeyPackage or without a hybrid key are left out.
+	// ErrUnknownAccount.
+	ClaimKeyPackages(ctx context.Context, account [16]byte, except [][16]byte, now time.Time) ([]DeviceKeys, error)
+
+	// PutHybridKey replaces the hybrid key of a device. ErrUnknownDevice,
+	// ErrDeviceRevoked.
+	PutHybridKey(ctx context.Context, device [16]byte, key []byte) error
+
+	// HybridKey gives the hybrid key of a device. ErrUnknownDevice: no such
+	// device, or it has none.
+	HybridKey(ctx context.Context, device [16]byte) ([]byte, error)
+}
+
+// QueueStore gives a device what waits for it.
+type QueueStore interface {
+	// FetchItems reads items after a seq, in order: at most limit of them, and
+	// no more than maxBytes of sealed bytes in all, but always at least one
+	// where there is one. more tells that others wait behind them.
+	// ErrUnknownQueue.
+	FetchItems(ctx context.Context, queue QueueID, after uint64, limit, maxBytes int) (items []Item, more bool, err error)
+
+	// LastSeq gives the newest seq that was assigned in a queue; 0 in one that
+	// never had an item. ErrUnknownQueue.
+	LastSeq(ctx context.Context, queue QueueID) (uint64, error)
+
+	// AckItems deletes every item up to and including a seq.
+	// ErrUnknownQueue.
+	AckItems(ctx context.Context, queue QueueID, upTo uint64) error
+}
+
+// ChannelStore keeps channels: an order of items, one commit per epoch, and
+// the addresses to which they go.
+type ChannelStore interface {
+	// CreateChannel creates a channel. Creating it again with the same epoch,
+	// key and addresses changes nothing, however far it has come since.
+	// ErrChannelExists, ErrChannelFull, ErrEpochRange.
+	CreateChannel(ctx context.Context, channel NewChannel) error
+
+	// Channel gives the epoch of a channel and the keys that it accepts.
+	// ErrUnknownChannel.
+	Channel(ctx context.Context, id ChannelID) (Channel, error)
+
+	// ChannelAddresses lists the addresses of a channel, in no order.
+	// ErrUnknownChannel.
+	ChannelAddresses(ctx context.Context, id ChannelID) ([][]byte, error)
+
+	// Post appends an item to every queue of a channel. A repeated item id is
+	// answered like the first time, whatever the epoch, and appends nothing.
+	// ErrUnknownChannel, *StaleError.
+	Post(ctx context.Context, post Post) (Posted, error)
+
+	// Commit ends an epoch: where commit.Epoch is the current one, it appends
+	// the commit to every queue of the channel as it was, and the welcomes to
+	// theirs, changes the addresses and moves the channel to the next epoch. A
+	// repeated item id is answered like the first time and changes nothing.
+	// ErrUnknownChannel, ErrChannelFull, ErrEpochRange, *StaleError.
+	Commit(ctx context.Context, commit Commit) (Posted, error)
+
+	// Winner gives the item id of the commit that ended an epoch. ok is false
+	// where the epoch has not ended or ended too long ago. ErrUnknownChannel.
+	Winner(ctx context.Context, id ChannelID, epoch uint64) (item ItemID, ok bool, err error)
+
+	// DeleteChannel deletes a channel whose current epoch is epoch. What was
+	// delivered stays in the queues. ErrUnknownChannel, *StaleError.
+	DeleteChannel(ctx context.Context, id ChannelID, epoch uint64) error
+}
