@@ -1,0 +1,77 @@
+// Command qpc is the messenger in a terminal: the client stack of the desktop
+// app behind commands, for scripts, bots and end-to-end tests.
+//
+// Each call opens the profile, does one thing and closes it. With --json every
+// line of output is one JSON object. It exits with 0 when done, 1 when it
+// could not, 2 when the command line is wrong.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/adrg/xdg"
+	"github.com/alecthomas/kong"
+
+	"quicprochat/core/client"
+	"quicprochat/core/version"
+)
+
+// commandLine is everything qpc understands.
+type commandLine struct {
+	globals
+
+	Register registerCommand `cmd:"" help:"Create an account and this profile."`
+	Login    loginCommand    `cmd:"" help:"Add this device to an account, in a new profile."`
+	Whoami   whoamiCommand   `cmd:"" help:"Show the account and the device of this profile."`
+	Contacts contactsCommand `cmd:"" help:"List the people this profile has met."`
+	List     listCommand     `cmd:"" help:"List the conversations, newest first."`
+	New      newCommand      `cmd:"" help:"Start a conversation with a person."`
+	Group    groupCommand    `cmd:"" help:"Make and change groups."`
+	Send     sendCommand     `cmd:"" help:"Send a text into a conversation."`
+	History  historyCommand  `cmd:"" help:"Print a conversation."`
+	Watch    watchCommand    `cmd:"" help:"Print messages as they arrive."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run(s *session) error {
+	return s.print(map[string]string{"version": version.Version}, version.Version)
+}
+
+func main() {
+	os.Exit(run())
+}
+
+func run() int {
+	var line commandLine
+	parser := kong.Must(&line,
+		kong.Name("qpc"),
+		kong.Description("quicprochat in a terminal."),
+		kong.UsageOnError(),
+		kong.Vars{"profile": filepath.Join(xdg.DataHome, "quicprochat", "qpc")},
+		kong.Exit(func(code int) { os.Exit(min(code, 2)) }),
+	)
+	command, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "qpc:", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s := &session{globals: line.globals, ctx: ctx, out: os.Stdout}
+	err = command.Run(s)
+	if closeErr := s.close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		s.printError(os.Stderr, err, client.UserMessage(err))
+		return 1
+	}
+	return 0
+}
