@@ -5,28 +5,24 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"quicprochat/core/identity"
+	"quicprochat/core/wire"
 )
 
 var errTODO = errors.New("client: not implemented yet")
 
-// AccountID names an account for ever.
-type AccountID [16]byte
+type (
+	// AccountID names an account for ever.
+	AccountID = identity.AccountID
+	// DeviceID names a device of an account.
+	DeviceID = identity.DeviceID
+	// Link is an invite link: where a server is and how to recognise it.
+	Link = wire.Link
+)
 
-// DeviceID names a device of an account.
-type DeviceID [16]byte
-
-// Link is an invite link: where a server is and how to recognise it.
-type Link struct {
-	Host  string
-	Port  int
-	Pin   []byte
-	Token []byte
-}
-
-// ParseLink reads a qpc:// link.
-func ParseLink(s string) (Link, error) { return Link{}, errTODO }
-
-func (l Link) String() string { return "" }
+// ParseLink reads a qpc:// link as a person pastes it.
+func ParseLink(s string) (Link, error) { return wire.ParseLink(s) }
 
 // Options says where a profile lives and how the client behaves.
 type Options struct {

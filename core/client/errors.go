@@ -1,6 +1,10 @@
 package client
 
-import "errors"
+import (
+	"errors"
+
+	"quicprochat/core/identity"
+)
 
 // Errors that callers decide by. UserMessage has a sentence for each.
 var (
@@ -58,14 +62,24 @@ var (
 	ErrNoProfile = errors.New("client: no profile")
 	// ErrDeviceRevoked: the account removed this device.
 	ErrDeviceRevoked = errors.New("client: device revoked")
+	// ErrServerIncompatible: a server answered that this version cannot talk to.
+	ErrServerIncompatible = errors.New("client: incompatible server")
+	// ErrServer: the server failed; nothing was changed.
+	ErrServer = errors.New("client: server failure")
+	// ErrRateLimited: too many attempts; try again in a while.
+	ErrRateLimited = errors.New("client: rate limited")
+	// ErrTooManyDevices: the account has as many devices as the server allows.
+	ErrTooManyDevices = errors.New("client: too many devices")
+	// ErrGroupFull: the server allows no more devices in one conversation.
+	ErrGroupFull = errors.New("client: group full")
+	// ErrBroken: this device cannot follow the conversation any more.
+	ErrBroken = errors.New("client: conversation broken")
+	// ErrProfileCorrupt: the profile on disk is damaged.
+	ErrProfileCorrupt = errors.New("client: profile corrupt")
 	// ErrClosed: the Client was closed.
 	ErrClosed = errors.New("client: closed")
 )
 
-// UserMessage is a sentence for a person about err; empty for nil.
-func UserMessage(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
+// WeakPasswordError says why a password is too weak, in a sentence for a person.
+type WeakPasswordError = identity.WeakPasswordError
+
