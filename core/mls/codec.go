@@ -1,0 +1,201 @@
+package mls
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// writer appends the presentation language of RFC 9420 §2.1.
+type writer struct{ b []byte }
+
+func (w *writer) u8(v uint8)   { w.b = append(w.b, v) }
+func (w *writer) u16(v uint16) { w.b = binary.BigEndian.AppendUint16(w.b, v) }
+func (w *writer) u32(v uint32) { w.b = binary.BigEndian.AppendUint32(w.b, v) }
+func (w *writer) u64(v uint64) { w.b = binary.BigEndian.AppendUint64(w.b, v) }
+func (w *writer) raw(v []byte) { w.b = append(w.b, v...) }
+
+// vec writes opaque<V>.
+func (w *writer) vec(v []byte) {
+	w.length(len(v))
+	w.b = append(w.b, v...)
+}
+
+func (w *writer) length(n int) {
+	var l [4]byte
+	putVarint(l[:], n)
+	w.b = append(w.b, l[:varintLen(n)]...)
+}
+
+// nested writes what f writes as the content of a vector.
+func (w *writer) nested(f func(*writer)) {
+	start := len(w.b)
+	w.b = append(w.b, 0) // most vectors are short
+	f(w)
+	n := len(w.b) - start - 1
+	if extra := varintLen(n) - 1; extra > 0 {
+		w.b = append(w.b, make([]byte, extra)...)
+		copy(w.b[start+1+extra:], w.b[start+1:start+1+n])
+	}
+	putVarint(w.b[start:], n)
+}
+
+func (w *writer) optional(present bool) {
+	if present {
+		w.u8(1)
+	} else {
+		w.u8(0)
+	}
+}
+
+func (w *writer) u16s(v []uint16) {
+	w.length(2 * len(v))
+	for _, x := range v {
+		w.u16(x)
+	}
+}
+
+// wire is anything with an encoding.
+type wire interface{ encode(*writer) }
+
+func marshal(v wire) []byte {
+	var w writer
+	v.encode(&w)
+	return w.b
+}
+
+func writeList[T wire](w *writer, list []T) {
+	w.nested(func(w *writer) {
+		for _, v := range list {
+			v.encode(w)
+		}
+	})
+}
+
+// reader takes structures apart. The first error sticks; what is read after it
+// is zero. The slices it gives are parts of its input.
+type reader struct {
+	b   []byte
+	err error
+}
+
+func (r *reader) fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
+	}
+	r.b = nil
+}
+
+// take returns the next n bytes, nil at an error.
+func (r *reader) take(n int) []byte {
+	if r.err != nil {
+		return nil
+	}
+	if n > len(r.b) {
+		r.fail("truncated")
+		return nil
+	}
+	v := r.b[:n:n]
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) u8() uint8 {
+	if v := r.take(1); v != nil {
+		return v[0]
+	}
+	return 0
+}
+
+func (r *reader) u16() uint16 {
+	if v := r.take(2); v != nil {
+		return binary.BigEndian.Uint16(v)
+	}
+	return 0
+}
+
+func (r *reader) u32() uint32 {
+	if v := r.take(4); v != nil {
+		return binary.BigEndian.Uint32(v)
+	}
+	return 0
+}
+
+func (r *reader) u64() uint64 {
+	if v := r.take(8); v != nil {
+		return binary.BigEndian.Uint64(v)
+	}
+	return 0
+}
+
+// vec reads opaque<V>.
+func (r *reader) vec() []byte {
+	if r.err != nil {
+		return nil
+	}
+	n, size := parseVarint(r.b)
+	if size == 0 {
+		r.fail("bad vector length")
+		return nil
+	}
+	r.b = r.b[size:]
+	return r.take(n)
+}
+
+func (r *reader) optional() bool {
+	switch r.u8() {
+	case 0:
+		return false
+	case 1:
+		return true
+	default:
+		r.fail("bad presence octet")
+		return false
+	}
+}
+
+func (r *reader) u16s() []uint16 {
+	b := r.vec()
+	if len(b)%2 != 0 {
+		r.fail("odd vector of uint16")
+		return nil
+	}
+	v := make([]uint16, len(b)/2)
+	for i := range v {
+		v[i] = binary.BigEndian.Uint16(b[2*i:])
+	}
+	return v
+}
+
+// readList reads a vector of structures.
+func readList[T any](r *reader, read func(*reader) T) []T {
+	in := reader{b: r.vec(), err: r.err}
+	var list []T
+	for in.err == nil && len(in.b) > 0 {
+		list = append(list, read(&in))
+	}
+	if in.err != nil {
+		r.err, r.b = in.err, nil
+		return nil
+	}
+	return list
+}
+
+// since returns what was read after the reader stood at start.
+func (r *reader) since(start []byte) []byte {
+	n := len(start) - len(r.b)
+	return start[:n:n]
+}
+
+// unmarshal reads one structure that is the whole of b.
+func unmarshal[T any](b []byte, read func(*reader) T) (T, error) {
+	r := reader{b: b}
+	v := read(&r)
+	if r.err == nil && len(r.b) > 0 {
+		r.fail("%d trailing bytes", len(r.b))
+	}
+	if r.err != nil {
+		var zero T
+		return zero, r.err
+	}
+	return v, nil
+}

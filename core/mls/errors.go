@@ -1,0 +1,78 @@
+package mls
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What Process, Merge, Join and Load answer. None of them leaves a changed
+// state behind.
+var (
+	// ErrMalformed: the bytes are not a well-formed MLS structure. Drop them.
+	ErrMalformed = errors.New("mls: malformed")
+	// ErrUnsupported: well-formed, but of a suite, version, sender or proposal type
+	// that this package does not process. Drop it.
+	ErrUnsupported = errors.New("mls: unsupported")
+	// ErrWrongGroup: the message belongs to another group. Route it there.
+	ErrWrongGroup = errors.New("mls: message for another group")
+	// ErrOldEpoch: a handshake message for an epoch that is over (a lost race, or
+	// a replay), or an application message for an epoch whose keys are gone.
+	// Drop it; a sender of one's own proposes or commits anew.
+	ErrOldEpoch = errors.New("mls: epoch is over")
+	// ErrFutureEpoch: the commits leading to the message's epoch are still
+	// missing. Keep the message and process it after them.
+	ErrFutureEpoch = errors.New("mls: epoch not reached yet")
+	// ErrOwnMessage: the echo of a message that this member sent. Ordinary: for a
+	// commit, compare with Pending and merge it.
+	ErrOwnMessage = errors.New("mls: own message")
+	// ErrAlreadyUsed: the message's key was consumed or has expired: a duplicate. Drop it.
+	ErrAlreadyUsed = errors.New("mls: message key already used")
+	// ErrTooFarAhead: the message's generation is more than Config.Forward ahead of
+	// the last one seen from this sender.
+	ErrTooFarAhead = errors.New("mls: generation too far ahead")
+	// ErrDecrypt: authenticated decryption failed: garbage, or not meant for this member.
+	ErrDecrypt = errors.New("mls: decryption failed")
+	// ErrInvalidSignature: a signature, or a MAC by the group, does not verify.
+	ErrInvalidSignature = errors.New("mls: invalid signature")
+	// ErrRemoved: this member is no longer in the group, which is read-only.
+	ErrRemoved = errors.New("mls: removed from the group")
+	// ErrPending: the group has a pending commit of its own already. Merge or discard it first.
+	ErrPending = errors.New("mls: a commit is pending")
+	// ErrNoPending: there is no pending commit to merge.
+	ErrNoPending = errors.New("mls: no pending commit")
+	// ErrStale: the staged commit is not for the group's present epoch. Process it anew.
+	ErrStale = errors.New("mls: staged commit is stale")
+	// ErrLeaving: this member has proposed its own removal and can only wait for
+	// another member to commit it.
+	ErrLeaving = errors.New("mls: leaving the group")
+	// ErrNoKeyPackage: the Welcome is not for the KeyPackage given.
+	ErrNoKeyPackage = errors.New("mls: welcome is for another key package")
+	// ErrNoTree: neither the Welcome nor the caller gave the ratchet tree.
+	ErrNoTree = errors.New("mls: no ratchet tree")
+	// ErrCorruptState: the records given to Load are not a group's complete state.
+	ErrCorruptState = errors.New("mls: corrupt group state")
+	// ErrSigner: the signing key is missing, of the wrong type, or not the one of the leaf.
+	ErrSigner = errors.New("mls: signing key does not fit")
+)
+
+// ValidationError tells which rule of RFC 9420 (or of the document named in
+// Section) a well-formed, authentic structure breaks. The sender is at fault;
+// nothing has changed.
+type ValidationError struct {
+	Section string // e.g. "12.2"
+	Reason  string
+	Err     error // what the authentication service said, or nil
+}
+
+func (e *ValidationError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("mls: §%s: %s: %v", e.Section, e.Reason, e.Err)
+	}
+	return fmt.Sprintf("mls: §%s: %s", e.Section, e.Reason)
+}
+
+func (e *ValidationError) Unwrap() error { return e.Err }
+
+func invalid(section, format string, args ...any) error {
+	return &ValidationError{Section: section, Reason: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,143 @@
+package mls
+
+import (
+	"bytes"
+	"slices"
+)
+
+// Extension types of RFC 9420 §17.3 and draft-ietf-mls-extensions.
+const (
+	ExtApplicationID        uint16 = 0x0001
+	ExtRatchetTree          uint16 = 0x0002
+	ExtRequiredCapabilities uint16 = 0x0003
+	ExtExternalPub          uint16 = 0x0004
+	ExtExternalSenders      uint16 = 0x0005
+	ExtLastResort           uint16 = 0x000a
+)
+
+// Extension is an extension of a leaf, a KeyPackage, a GroupContext or a
+// GroupInfo. Unknown types are carried.
+type Extension struct {
+	Type uint16
+	Data []byte
+}
+
+func (e Extension) encode(w *writer) {
+	w.u16(e.Type)
+	w.vec(e.Data)
+}
+
+func readExtension(r *reader) Extension {
+	return Extension{Type: r.u16(), Data: r.vec()}
+}
+
+func findExtension(list []Extension, typ uint16) ([]byte, bool) {
+	for _, e := range list {
+		if e.Type == typ {
+			return e.Data, true
+		}
+	}
+	return nil, false
+}
+
+func cloneExtensions(list []Extension) []Extension {
+	out := make([]Extension, len(list))
+	for i, e := range list {
+		out[i] = Extension{Type: e.Type, Data: bytes.Clone(e.Data)}
+	}
+	return out
+}
+
+// checkExtensions refuses a type that occurs twice (RFC 9420 §13.4).
+func checkExtensions(list []Extension) error {
+	for i, e := range list {
+		for _, f := range list[:i] {
+			if e.Type == f.Type {
+				return invalid("13.4", "extension %#04x occurs twice", e.Type)
+			}
+		}
+	}
+	return nil
+}
+
+// A default extension or proposal type need not be listed in capabilities (§7.2).
+func defaultExtension(typ uint16) bool { return typ >= 1 && typ <= 5 }
+func defaultProposal(typ uint16) bool  { return typ >= 1 && typ <= 7 }
+
+// Capabilities is what a member's software understands (RFC 9420 §7.2). Unknown
+// ids, such as GREASE values, are carried and ignored.
+type Capabilities struct {
+	Versions    []uint16
+	Suites      []uint16
+	Extensions  []uint16
+	Proposals   []uint16
+	Credentials []uint16
+}
+
+func (c Capabilities) encode(w *writer) {
+	w.u16s(c.Versions)
+	w.u16s(c.Suites)
+	w.u16s(c.Extensions)
+	w.u16s(c.Proposals)
+	w.u16s(c.Credentials)
+}
+
+func readCapabilities(r *reader) Capabilities {
+	return Capabilities{r.u16s(), r.u16s(), r.u16s(), r.u16s(), r.u16s()}
+}
+
+func (c Capabilities) hasExtension(typ uint16) bool {
+	return defaultExtension(typ) || slices.Contains(c.Extensions, typ)
+}
+
+func (c Capabilities) hasProposal(typ uint16) bool {
+	return defaultProposal(typ) || slices.Contains(c.Proposals, typ)
+}
+
+// ownCapabilities is what this package understands, plus what the application adds.
+func ownCapabilities(extra Capabilities, leaf, context []Extension, credential CredentialType) Capabilities {
+	c := Capabilities{
+		Versions:    []uint16{protocolVersion},
+		Suites:      supportedSuites(),
+		Extensions:  []uint16{ExtLastResort},
+		Proposals:   []uint16{uint16(ProposalSelfRemove)},
+		Credentials: []uint16{uint16(CredentialBasic)},
+	}
+	for _, e := range slices.Concat(leaf, context) {
+		c.Extensions = merge(c.Extensions, e.Type)
+	}
+	c.Versions = merge(c.Versions, extra.Versions...)
+	c.Suites = merge(c.Suites, extra.Suites...)
+	c.Extensions = merge(c.Extensions, extra.Extensions...)
+	c.Extensions = slices.DeleteFunc(c.Extensions, defaultExtension)
+	c.Proposals = merge(c.Proposals, extra.Proposals...)
+	c.Credentials = merge(c.Credentials, uint16(credential))
+	c.Credentials = merge(c.Credentials, extra.Credentials...)
+	return c
+}
+
+func merge(list []uint16, more ...uint16) []uint16 {
+	for _, v := range more {
+		if !slices.Contains(list, v) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// requiredCapabilities is the group-context extension of RFC 9420 §11.1.
+type requiredCapabilities struct {
+	extensions, proposals, credentials []uint16
+}
+
+func readRequiredCapabilities(r *reader) requiredCapabilities {
+	return requiredCapabilities{r.u16s(), r.u16s(), r.u16s()}
+}
+
+func requiredCapabilitiesOf(context []Extension) (requiredCapabilities, error) {
+	data, ok := findExtension(context, ExtRequiredCapabilities)
+	if !ok {
+		return requiredCapabilities{}, nil
+	}
+	return unmarshal(data, readRequiredCapabilities)
+}

@@ -1,0 +1,79 @@
+package mls
+
+import (
+	"crypto/hpke"
+	"fmt"
+)
+
+// stdKEM is HPKE by the standard library.
+type stdKEM struct {
+	kem        hpke.KEM
+	kdf        hpke.KDF
+	aead       hpke.AEAD
+	encSize    int
+	scalarSize int
+}
+
+func (k *stdKEM) deriveKeyPair(ikm []byte) (private, public []byte, err error) {
+	key, err := k.kem.DeriveKeyPair(ikm)
+	if err != nil {
+		return nil, nil, err
+	}
+	private, err = key.Bytes()
+	return private, key.PublicKey().Bytes(), err
+}
+
+// private accepts scalars whose leading zero bytes were dropped.
+func (k *stdKEM) private(b []byte) (hpke.PrivateKey, error) {
+	if n := len(b); n > 0 && n < k.scalarSize {
+		padded := make([]byte, k.scalarSize)
+		copy(padded[k.scalarSize-n:], b)
+		b = padded
+	}
+	return k.kem.NewPrivateKey(b)
+}
+
+func (k *stdKEM) publicOf(private []byte) ([]byte, error) {
+	key, err := k.private(private)
+	if err != nil {
+		return nil, err
+	}
+	return key.PublicKey().Bytes(), nil
+}
+
+func (k *stdKEM) checkPublic(public []byte) error {
+	_, err := k.kem.NewPublicKey(public)
+	return err
+}
+
+func (k *stdKEM) seal(public, info, plaintext []byte) (enc, ciphertext []byte, err error) {
+	key, err := k.kem.NewPublicKey(public)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: public key: %w", ErrMalformed, err)
+	}
+	enc, sender, err := hpke.NewSender(key, k.kdf, k.aead, info)
+	if err != nil {
+		return nil, nil, err
+	}
+	ciphertext, err = sender.Seal(nil, plaintext)
+	return enc, ciphertext, err
+}
+
+func (k *stdKEM) open(private, enc, info, ciphertext []byte) ([]byte, error) {
+	key, err := k.private(private)
+	if err != nil {
+		return nil, err
+	}
+	if len(enc) != k.encSize {
+		return nil, ErrDecrypt
+	}
+	recipient, err := hpke.NewRecipient(enc, key, k.kdf, k.aead, info)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	plaintext, err := recipient.Open(nil, ciphertext)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	return plaintext, nil
+}

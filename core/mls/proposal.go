@@ -1,0 +1,199 @@
+package mls
+
+import "bytes"
+
+// ProposalType is an id of RFC 9420 §17.4.
+type ProposalType uint16
+
+// The proposal types that can be decoded. This package applies Add, Update,
+// Remove, GroupContextExtensions and SelfRemove.
+const (
+	ProposalAdd                    ProposalType = 0x0001
+	ProposalUpdate                 ProposalType = 0x0002
+	ProposalRemove                 ProposalType = 0x0003
+	ProposalPSK                    ProposalType = 0x0004
+	ProposalReInit                 ProposalType = 0x0005
+	ProposalExternalInit           ProposalType = 0x0006
+	ProposalGroupContextExtensions ProposalType = 0x0007
+	ProposalSelfRemove             ProposalType = 0x000a // draft-ietf-mls-extensions
+)
+
+// Proposal is a change to the group (RFC 9420 §12.1); make one with
+// AddProposal, RemoveProposal or GroupContextExtensionsProposal.
+type Proposal struct {
+	typ        ProposalType
+	keyPackage *KeyPackage // Add
+	leaf       *LeafNode   // Update
+	removed    LeafIndex   // Remove
+	psk        pskID       // PSK
+	reInit     reInit      // ReInit
+	kemOutput  []byte      // ExternalInit
+	extensions []Extension // GroupContextExtensions
+	err        error       // what is wrong with a proposal made here
+}
+
+// AddProposal adds the client of this serialised KeyPackage. A malformed one is
+// reported when the proposal is used.
+func AddProposal(keyPackage []byte) Proposal {
+	kp, err := ParseKeyPackage(keyPackage)
+	return Proposal{typ: ProposalAdd, keyPackage: kp, err: err}
+}
+
+// RemoveProposal removes the member at this leaf.
+func RemoveProposal(member LeafIndex) Proposal {
+	return Proposal{typ: ProposalRemove, removed: member}
+}
+
+// GroupContextExtensionsProposal replaces all extensions of the group context.
+func GroupContextExtensionsProposal(extensions []Extension) Proposal {
+	return Proposal{typ: ProposalGroupContextExtensions, extensions: cloneExtensions(extensions)}
+}
+
+// Type returns the proposal's type.
+func (p *Proposal) Type() ProposalType { return p.typ }
+
+type reInit struct {
+	groupID    []byte
+	version    uint16
+	suite      Suite
+	extensions []Extension
+}
+
+func (p *Proposal) encode(w *writer) {
+	w.u16(uint16(p.typ))
+	switch p.typ {
+	case ProposalAdd:
+		p.keyPackage.encode(w)
+	case ProposalUpdate:
+		p.leaf.encode(w)
+	case ProposalRemove:
+		w.u32(uint32(p.removed))
+	case ProposalPSK:
+		p.psk.encode(w)
+	case ProposalReInit:
+		w.vec(p.reInit.groupID)
+		w.u16(p.reInit.version)
+		w.u16(uint16(p.reInit.suite))
+		writeList(w, p.reInit.extensions)
+	case ProposalExternalInit:
+		w.vec(p.kemOutput)
+	case ProposalGroupContextExtensions:
+		writeList(w, p.extensions)
+	case ProposalSelfRemove:
+	}
+}
+
+func readProposal(r *reader) *Proposal {
+	p := &Proposal{typ: ProposalType(r.u16())}
+	switch p.typ {
+	case ProposalAdd:
+		p.keyPackage = readKeyPackage(r)
+	case ProposalUpdate:
+		p.leaf = readLeafNode(r)
+	case ProposalRemove:
+		p.removed = LeafIndex(r.u32())
+	case ProposalPSK:
+		p.psk = readPSKID(r)
+	case ProposalReInit:
+		p.reInit = reInit{groupID: r.vec(), version: r.u16(), suite: Suite(r.u16()), extensions: readList(r, readExtension)}
+	case ProposalExternalInit:
+		p.kemOutput = r.vec()
+	case ProposalGroupContextExtensions:
+		p.extensions = readList(r, readExtension)
+	case ProposalSelfRemove:
+	default:
+		r.fail("unknown proposal type %#04x", uint16(p.typ))
+	}
+	return p
+}
+
+// needsPath tells whether a commit of this proposal must have a path (§17.4).
+func (t ProposalType) needsPath() bool {
+	switch t {
+	case ProposalAdd, ProposalPSK, ProposalReInit:
+		return false
+	default:
+		return true
+	}
+}
+
+// proposalOrRef is ProposalOrRef of §12.4: one of the two is set.
+type proposalOrRef struct {
+	proposal *Proposal
+	ref      []byte
+}
+
+func (p proposalOrRef) encode(w *writer) {
+	if p.proposal != nil {
+		w.u8(1)
+		p.proposal.encode(w)
+		return
+	}
+	w.u8(2)
+	w.vec(p.ref)
+}
+
+func readProposalOrRef(r *reader) proposalOrRef {
+	switch t := r.u8(); t {
+	case 1:
+		return proposalOrRef{proposal: readProposal(r)}
+	case 2:
+		return proposalOrRef{ref: r.vec()}
+	default:
+		r.fail("bad proposal or reference %d", t)
+		return proposalOrRef{}
+	}
+}
+
+// updatePathNode is UpdatePathNode of §7.6.
+type updatePathNode struct {
+	publicKey []byte
+	secrets   []hpkeCiphertext
+}
+
+func (n updatePathNode) encode(w *writer) {
+	w.vec(n.publicKey)
+	writeList(w, n.secrets)
+}
+
+func readUpdatePathNode(r *reader) updatePathNode {
+	return updatePathNode{publicKey: r.vec(), secrets: readList(r, readHPKECiphertext)}
+}
+
+type updatePath struct {
+	leaf  *LeafNode
+	nodes []updatePathNode
+}
+
+func (p *updatePath) encode(w *writer) {
+	p.leaf.encode(w)
+	writeList(w, p.nodes)
+}
+
+func readUpdatePath(r *reader) *updatePath {
+	return &updatePath{leaf: readLeafNode(r), nodes: readList(r, readUpdatePathNode)}
+}
+
+// commit is Commit of §12.4.
+type commit struct {
+	proposals []proposalOrRef
+	path      *updatePath
+}
+
+func (c *commit) encode(w *writer) {
+	writeList(w, c.proposals)
+	w.optional(c.path != nil)
+	if c.path != nil {
+		c.path.encode(w)
+	}
+}
+
+func readCommit(r *reader) *commit {
+	c := &commit{proposals: readList(r, readProposalOrRef)}
+	if r.optional() {
+		c.path = readUpdatePath(r)
+	}
+	return c
+}
+
+func (p *Proposal) equal(q *Proposal) bool { return bytes.Equal(marshal(p), marshal(q)) }
