@@ -1,0 +1,51 @@
+// Package vault is the encrypted local database of a client: account and
+// device keys, contacts, conversations, messages, MLS state and what waits to
+// be sent, in one SQLCipher file.
+//
+// # Files
+//
+// A vault is a directory (mode 0700) with
+//
+//	vault.key   the database key, sealed under the password (see keyfile.go)
+//	vault.db    the SQLCipher database, with vault.db-wal and vault.db-shm
+//	vault.lock  held with an advisory lock while a process has the vault open
+//
+// The database key is 256 random bits. It is wrapped with ChaCha20-Poly1305
+// under Argon2id of the password, so that changing the password rewrites
+// vault.key and nothing else. Whoever has an old copy of vault.key and the old
+// password still gets the key.
+//
+// # Promises
+//
+// Everything that one call of [Vault.Update] writes is on disk, fsynced, when
+// it returns nil, and none of it otherwise: the journal is a WAL with
+// synchronous=FULL. A client therefore puts the MLS records, the message, the
+// outbox item and the queue cursor that belong together into one Update, and
+// lets bytes leave the device or acknowledges a queue item only afterwards.
+// Conversation previews, unread counts and activity are kept by this package
+// in the same transaction.
+//
+// Deleted and replaced content is overwritten in the database file
+// (secure_delete). Older pages live on in the WAL, encrypted, until it is
+// recycled; Close empties it.
+//
+// Every page carries an HMAC, so a changed page is an error, ErrCorrupt, and
+// never content. What no local database can notice is that all its files were
+// replaced by an older copy of themselves, or that the newest commits were cut
+// off the WAL.
+//
+// # Memory
+//
+// The key is kept in memory while the vault is open and wiped by Close.
+// SQLCipher's wiping and locking of all of SQLite's allocations
+// (cipher_memory_security) is off: it costs a factor of three when writing
+// much, and protects little in a process whose Go heap holds the same messages
+// in the clear. SQLCipher wipes its own copies of the key regardless; the
+// driver leaves a transient copy on the heap when it opens a connection.
+//
+// # What the caller owes
+//
+// The function given to Update or View uses its Tx on one goroutine, does not
+// keep it, and calls neither Update nor Close of the same vault (that would wait for
+// itself). It may be slow only in View: writers wait for one another.
+package vault
