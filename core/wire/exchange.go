@@ -1,0 +1,208 @@
+package wire
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"google.golang.org/protobuf/proto"
+
+	qpcv1 "quicprochat/proto/qpc/v1"
+)
+
+// maxMalformed is how many malformed frames a connection may send before it is
+// dropped.
+const maxMalformed = 16
+
+// minRate, in bytes per second, is what a large frame must at least flow at.
+const minRate = 16 << 10
+
+// exchange is the server's side of one stream: a request and its response.
+type exchange struct {
+	server   *server
+	peer     *Peer
+	stream   *quic.Stream
+	route    *route
+	counted  bool  // in the peer's calls under way
+	reserved int64 // of the peer's request memory
+}
+
+func (s *server) serveStream(p *Peer, stream *quic.Stream) {
+	x := &exchange{server: s, peer: p, stream: stream}
+	defer x.release()
+	_ = stream.SetReadDeadline(time.Now().Add(s.opts.ReadTimeout))
+	req, err := ReadRequest(stream, x.admit)
+	if err != nil {
+		x.refuse(req.ID, err)
+		stream.CancelRead(streamRefused)
+		return
+	}
+	frame, err := x.run(req)
+	if err != nil {
+		x.refuse(req.ID, err)
+		return
+	}
+	x.reply(frame)
+}
+
+func (x *exchange) release() {
+	x.peer.memory.Release(x.reserved)
+	if x.counted {
+		x.peer.endCall()
+	}
+	x.stream.ReleaseStreamCredit()
+}
+
+// admit decides by the header alone whether a request is read.
+func (x *exchange) admit(method uint16, length int) error {
+	m, known := methods().byID[method]
+	if !known {
+		return ErrUnknownMethod
+	}
+	if x.route = x.server.router.routes[method]; x.route == nil {
+		return NewError(qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_METHOD, "This server does not offer this call.")
+	}
+	if err := allow(m, x.peer); err != nil {
+		return err
+	}
+	if length > m.MaxPayload {
+		return ErrTooLarge
+	}
+	if x.counted = x.peer.beginCall(); !x.counted {
+		return NewError(qpcv1.ErrorCode_ERROR_CODE_UNAVAILABLE, "The connection is closing.")
+	}
+	if intercept := x.server.opts.Intercept; intercept != nil {
+		if err := intercept(x.stream.Context(), x.peer, *m); err != nil {
+			return err
+		}
+	}
+	if length > firstChunk {
+		return x.admitLarge(length)
+	}
+	return nil
+}
+
+// admitLarge gives a large request memory and the time that it needs.
+func (x *exchange) admitLarge(length int) error {
+	opts := &x.server.opts
+	ctx, cancel := context.WithTimeout(x.stream.Context(), opts.ReadTimeout)
+	defer cancel()
+	n := int64(min(length, opts.RequestMemory))
+	if err := x.peer.memory.Acquire(ctx, n); err != nil {
+		return NewError(qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED, "Too many large calls at once.")
+	}
+	x.reserved = n
+	_ = x.stream.SetReadDeadline(time.Now().Add(opts.ReadTimeout + transferTime(length)))
+	return nil
+}
+
+func transferTime(n int) time.Duration {
+	return time.Duration(n) * time.Second / minRate
+}
+
+// run calls the handler and returns the response's frame.
+func (x *exchange) run(req Request) (frame []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	out := appendResponseHeader(make([]byte, 0, 256), StatusOK, req.ID, 0)
+	out, err = x.route.call(x.stream.Context(), x.peer, req.Payload, out)
+	if err != nil {
+		return nil, err
+	}
+	n := len(out) - responseHeader
+	if n > MaxResponse {
+		return nil, fmt.Errorf("response of %d bytes", n)
+	}
+	binary.BigEndian.PutUint32(out[responseHeader-4:], uint32(n))
+	return out, nil
+}
+
+// panicError is a handler's panic on its way to the log.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+// Error names the panic without what it may quote of a payload: of values
+// that are not the runtime's own, the type only.
+func (e panicError) Error() string {
+	if r, ok := e.value.(runtime.Error); ok {
+		return "panic: " + r.Error()
+	}
+	return fmt.Sprintf("panic: %T", e.value)
+}
+
+// refuse answers with an error and counts what was malformed.
+func (x *exchange) refuse(id uint32, err error) {
+	if x.stream.Context().Err() != nil || errors.Is(err, context.Canceled) && x.peer.Context().Err() != nil {
+		x.abort() // the caller is gone, or has given up
+		return
+	}
+	if _, reset := errors.AsType[*quic.StreamError](err); reset {
+		x.abort()
+		return
+	}
+	answer, malformed := x.classify(err)
+	if malformed && x.peer.malformed.Add(1) > maxMalformed {
+		x.server.opts.Logger.Info("connection dropped: too many malformed frames")
+		x.peer.closeNow(CloseMalformed, "too many malformed frames")
+		return
+	}
+	payload, err := proto.Marshal(answer.proto())
+	if err != nil { // text that is not UTF-8
+		payload, _ = proto.Marshal(&qpcv1.Error{Code: answer.Code})
+	}
+	x.reply(AppendResponse(nil, Response{Status: StatusError, ID: id, Payload: payload}))
+}
+
+// classify turns what went wrong into what the caller is told, and says
+// whether the frame was malformed.
+func (x *exchange) classify(err error) (answer *Error, malformed bool) {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e, false
+	}
+	switch {
+	case errors.Is(err, ErrUnknownMethod):
+		return NewError(qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_METHOD, "There is no such call."), true
+	case errors.Is(err, ErrTooLarge):
+		return NewError(qpcv1.ErrorCode_ERROR_CODE_TOO_LARGE, "The call is too large."), true
+	case errors.Is(err, ErrTruncated), errors.Is(err, ErrTrailing), errors.Is(err, ErrMalformed),
+		errors.Is(err, os.ErrDeadlineExceeded):
+		return NewError(qpcv1.ErrorCode_ERROR_CODE_MALFORMED, "The call could not be read."), true
+	}
+	x.logFailure(err)
+	return NewError(qpcv1.ErrorCode_ERROR_CODE_INTERNAL, "The server failed. Try again later."), false
+}
+
+func (x *exchange) logFailure(err error) {
+	attrs := []any{slog.String("method", string(x.route.method.Name)), slog.String("error", err.Error())}
+	if p, ok := errors.AsType[panicError](err); ok {
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	x.server.opts.Logger.Error("call failed", attrs...)
+}
+
+// reply writes the response and ends the stream.
+func (x *exchange) reply(frame []byte) {
+	limit := x.server.opts.WriteTimeout + transferTime(len(frame))
+	_ = x.stream.SetWriteDeadline(time.Now().Add(limit))
+	if _, err := x.stream.Write(frame); err != nil {
+		x.abort()
+		return
+	}
+	_ = x.stream.Close()
+}
+
+func (x *exchange) abort() {
+	x.stream.CancelWrite(streamCancelled)
+}

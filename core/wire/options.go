@@ -1,0 +1,85 @@
+package wire
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+// ServeOptions are a server's settings. The zero value is ready to use.
+type ServeOptions struct {
+	// Logger takes what an operator should see; nil means nothing. It gets
+	// method names and errors, never addresses or payloads.
+	Logger *slog.Logger
+	// Intercept, where set, is asked before every call that the method's access
+	// allows, when only the header of the request was read. Its error is the
+	// call's answer. It is the place for rate limits.
+	Intercept func(ctx context.Context, p *Peer, m Method) error
+
+	// MaxConnections bounds all connections; 0 means 10000.
+	MaxConnections int
+	// MaxConnectionsPerAddress bounds those of one IPv4 address or IPv6 /64; 0 means 512.
+	MaxConnectionsPerAddress int
+	// MaxStreams bounds the concurrent calls of a connection; 0 means 64.
+	MaxStreams int
+	// RequestMemory bounds the bytes of a connection's large requests that are
+	// in memory; further ones wait. 0 means 32 MiB.
+	RequestMemory int
+
+	// HandshakeTimeout is how long a client may be silent while the connection
+	// is made; 0 means 5 s.
+	HandshakeTimeout time.Duration
+	// IdleTimeout is how long a client may be silent; 0 means 60 s.
+	IdleTimeout time.Duration
+	// ReadTimeout is how long a request may take to arrive once its stream is
+	// open, and WriteTimeout how long a client may take to accept a response;
+	// 0 means 15 s. A large one has more time in proportion.
+	ReadTimeout, WriteTimeout time.Duration
+
+	// PushBuffer bounds the bytes of pushes that wait for a client; 0 means 1 MiB.
+	PushBuffer int
+	// PushStall is how long a client may read none of its pushes before it is
+	// dropped; 0 means 20 s.
+	PushStall time.Duration
+
+	// DrainTimeout is how long calls under way have when the server says
+	// goodbye; 0 means 10 s.
+	DrainTimeout time.Duration
+	// Linger is how long the client then has to close; 0 means 1 s.
+	Linger time.Duration
+}
+
+func (o ServeOptions) withDefaults() ServeOptions {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.MaxConnections = orDefault(o.MaxConnections, 10000)
+	o.MaxConnectionsPerAddress = orDefault(o.MaxConnectionsPerAddress, 512)
+	o.MaxStreams = orDefault(o.MaxStreams, 64)
+	o.RequestMemory = orDefault(o.RequestMemory, 32<<20)
+	o.HandshakeTimeout = orDefault(o.HandshakeTimeout, 5*time.Second)
+	o.IdleTimeout = orDefault(o.IdleTimeout, time.Minute)
+	o.ReadTimeout = orDefault(o.ReadTimeout, 15*time.Second)
+	o.WriteTimeout = orDefault(o.WriteTimeout, 15*time.Second)
+	o.PushBuffer = orDefault(o.PushBuffer, 1<<20)
+	o.PushStall = orDefault(o.PushStall, 20*time.Second)
+	o.DrainTimeout = orDefault(o.DrainTimeout, 10*time.Second)
+	o.Linger = orDefault(o.Linger, time.Second)
+	return o
+}
+
+func (o *ServeOptions) quicConfig() *quic.Config {
+	return &quic.Config{
+		HandshakeIdleTimeout:       o.HandshakeTimeout,
+		MaxIdleTimeout:             o.IdleTimeout,
+		MaxStreamReceiveWindow:     2 << 20,
+		MaxConnectionReceiveWindow: 4 << 20,
+		MaxIncomingStreams:         int64(o.MaxStreams),
+		MaxIncomingUniStreams:      -1,
+		// A client that resets its streams must not get new ones while the
+		// handlers of the old still run.
+		RequireStreamCreditRelease: true,
+	}
+}
