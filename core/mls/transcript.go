@@ -1,0 +1,19 @@
+package mls
+
+// confirmedHash advances the confirmed transcript hash by a commit (RFC 9420 §8.2).
+func (s *suite) confirmedHash(interim []byte, c *authenticatedContent) []byte {
+	var w writer
+	w.raw(interim)
+	w.u16(c.wireFormat)
+	c.content.encode(&w)
+	w.vec(c.signature)
+	return s.digest(w.b)
+}
+
+// interimHash advances the interim transcript hash by the confirmation tag.
+func (s *suite) interimHash(confirmed, confirmationTag []byte) []byte {
+	var w writer
+	w.raw(confirmed)
+	w.vec(confirmationTag)
+	return s.digest(w.b)
+}

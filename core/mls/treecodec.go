@@ -1,0 +1,100 @@
+package mls
+
+import "slices"
+
+const (
+	nodeTypeLeaf   = 1
+	nodeTypeParent = 2
+)
+
+func (p *parentNode) encode(w *writer) {
+	w.vec(p.encryptionKey)
+	w.vec(p.parentHash)
+	w.length(4 * len(p.unmerged))
+	for _, i := range p.unmerged {
+		w.u32(uint32(i))
+	}
+}
+
+func readParentNode(r *reader) *parentNode {
+	p := &parentNode{encryptionKey: r.vec(), parentHash: r.vec()}
+	p.unmerged = readList(r, func(r *reader) LeafIndex { return LeafIndex(r.u32()) })
+	return p
+}
+
+// encode writes Node of RFC 9420 §12.4.3.3; the node is not blank.
+func (n node) encode(w *writer) {
+	if n.leaf != nil {
+		w.u8(nodeTypeLeaf)
+		n.leaf.encode(w)
+		return
+	}
+	w.u8(nodeTypeParent)
+	n.parent.encode(w)
+}
+
+func readNode(r *reader) node {
+	switch t := r.u8(); t {
+	case nodeTypeLeaf:
+		return node{leaf: readLeafNode(r)}
+	case nodeTypeParent:
+		return node{parent: readParentNode(r)}
+	default:
+		r.fail("bad node type %d", t)
+		return node{}
+	}
+}
+
+// encode writes the ratchet_tree extension: all nodes up to the last that is not blank.
+func (t *ratchetTree) encode(w *writer) {
+	last := len(t.nodes)
+	for last > 0 && t.nodes[last-1].blank() {
+		last--
+	}
+	w.nested(func(w *writer) {
+		for _, n := range t.nodes[:last] {
+			w.optional(!n.blank())
+			if !n.blank() {
+				n.encode(w)
+			}
+		}
+	})
+}
+
+// parseTree decodes a ratchet_tree extension and checks its shape: node types
+// in their places and no blank at the end. Everything else is for validate.
+func parseTree(s *suite, b []byte) (*ratchetTree, error) {
+	nodes, err := unmarshal(b, func(r *reader) []node {
+		return readList(r, func(r *reader) node {
+			if r.optional() {
+				return readNode(r)
+			}
+			return node{}
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(nodes) == 0 || nodes[len(nodes)-1].blank() {
+		return nil, invalid("12.4.3.3", "ratchet tree ends in a blank node")
+	}
+	if len(nodes)%2 == 0 {
+		return nil, invalid("12.4.3.3", "ratchet tree ends in a parent node")
+	}
+	t := newTree(s, treeSize((len(nodes)+1)/2))
+	for x, n := range nodes {
+		if n.blank() {
+			continue
+		}
+		if (n.leaf != nil) != nodeIndex(x).isLeaf() {
+			return nil, invalid("12.4.3.3", "node %d of the ratchet tree has the wrong type", x)
+		}
+		if n.parent != nil && !slices.IsSorted(n.parent.unmerged) {
+			return nil, invalid("7.1", "unmerged leaves of node %d are not in order", x)
+		}
+		t.set(nodeIndex(x), n)
+	}
+	t.census.fold()
+	t.firstBlank = 0
+	return t, nil
+}
