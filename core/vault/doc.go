@@ -30,9 +30,8 @@
 // recycled; Close empties it.
 //
 // Every page carries an HMAC, so a changed page is an error, ErrCorrupt, and
-// never content. What no local database can notice is that all its files were
-// replaced by an older copy of themselves, or that the newest commits were cut
-// off the WAL.
+// never content. What it cannot notice is that its files, or pages in them,
+// were put back to what they were at an earlier time.
 //
 // # Memory
 //

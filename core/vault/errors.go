@@ -64,7 +64,10 @@ func storageError(what string, err error) error {
 		return fmt.Errorf("vault: %s: %w", what, err)
 	}
 	switch se.Code {
-	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrFormat:
+	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrFormat,
+		// SQLCipher's answer to a page with a wrong HMAC. SQLite's own use of the
+		// code, for wrong SQL, is out of the question: the statements are fixed.
+		sqlite3.ErrError:
 		return fmt.Errorf("%w: %s: %w", ErrCorrupt, what, err)
 	case sqlite3.ErrFull:
 		return fmt.Errorf("%w: %s: %w", ErrFull, what, err)
