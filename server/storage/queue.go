@@ -15,7 +15,8 @@ func (q QueueID) LogValue() slog.Value { return slog.StringValue(q.String()) }
 type Item struct {
 	// Seq is the position in the queue, from 1, without holes.
 	Seq uint64
-	// ReceivedAt has a resolution of milliseconds.
+	// ReceivedAt is rounded down to the day. An exact time belongs into
+	// Sealed: in the clear, it would tell which queues share a channel.
 	ReceivedAt time.Time
 	// Sealed is what SealFunc returned for this queue and seq. It is nil where
 	// Overflow is set.

@@ -33,9 +33,9 @@ type Store interface {
 	ChannelStore
 
 	// Expire deletes what is out of time at now: queue items, records of
-	// posted items, KeyPackages, invites, and channels without activity. It
-	// deletes at most limit rows of each and returns how many in all; a caller
-	// with a backlog calls again until it returns 0.
+	// posted items, KeyPackages, invites, and channels without activity. One
+	// call does a bounded piece of work, in proportion to limit, so that it
+	// holds up nobody, and returns how much it did; 0: nothing was left to do.
 	Expire(ctx context.Context, now time.Time, limit int) (int, error)
 
 	// Ping tells whether the database answers.
@@ -87,7 +87,7 @@ type DeviceStore interface {
 
 	// RevokeDevice deletes a device with its queue and its keys, for good.
 	// Revoking it again changes nothing. ErrUnknownDevice.
-	RevokeDevice(ctx context.Context, account, device [16]byte, now time.Time) error
+	RevokeDevice(ctx context.Context, account, device [16]byte) error
 }
 
 // KeyStore keeps what others need to reach a device for the first time.

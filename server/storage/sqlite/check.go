@@ -1,0 +1,68 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/pressly/goose/v3"
+
+	"quicprochat/server/storage"
+)
+
+// ErrSchemaOlder: the database was written by an older version of the program.
+// Open brings it up to date.
+var ErrSchemaOlder = errors.New("database was written by an older version of the program")
+
+// Check looks at the database at path and changes nothing: whether it opens,
+// whether it is sound, whether its schema is this version's.
+// storage.ErrSchemaNewer, ErrSchemaOlder, or what is wrong with it.
+func Check(ctx context.Context, path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", dataSource(path, "query_only(1)"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	var verdict string
+	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+		return fmt.Errorf("read database: %w", err)
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("database is damaged: %s", verdict)
+	}
+	var current int64
+	if err := db.QueryRowContext(ctx, `SELECT max(version_id) FROM goose_db_version`).Scan(&current); err != nil {
+		return fmt.Errorf("read schema version: %w", err)
+	}
+	known, err := newestVersion(db)
+	switch {
+	case err != nil:
+		return err
+	case current > known:
+		return fmt.Errorf("schema version %d, known up to %d: %w", current, known, storage.ErrSchemaNewer)
+	case current < known:
+		return fmt.Errorf("schema version %d of %d: %w", current, known, ErrSchemaOlder)
+	}
+	return nil
+}
+
+// newestVersion is the schema version that this program brings databases to.
+func newestVersion(db *sql.DB) (int64, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return 0, fmt.Errorf("read migrations: %w", err)
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return 0, fmt.Errorf("read migrations: %w", err)
+	}
+	sources := provider.ListSources()
+	return sources[len(sources)-1].Version, nil
+}

@@ -1,0 +1,75 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+
+	"quicprochat/server/storage"
+)
+
+// reader runs queries on a pool of connections, beside the writer. Each query
+// sees what was committed when it began.
+type reader struct {
+	db *sql.DB
+
+	mu         sync.RWMutex // held for reading while a query runs
+	closed     bool
+	statements sync.Map // string → *sql.Stmt
+}
+
+func (r *reader) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if stmt, ok := r.statements.Load(query); ok {
+		return stmt.(*sql.Stmt), nil
+	}
+	stmt, err := r.db.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("prepare query: %w", err)
+	}
+	if first, loaded := r.statements.LoadOrStore(query, stmt); loaded {
+		_ = stmt.Close()
+		return first.(*sql.Stmt), nil
+	}
+	return stmt, nil
+}
+
+// get reads one row into dest; sql.ErrNoRows where there is none.
+func (r *reader) get(ctx context.Context, dest []any, query string, args ...any) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.closed {
+		return storage.ErrClosed
+	}
+	stmt, err := r.prepare(ctx, query)
+	if err != nil {
+		return err
+	}
+	return stmt.QueryRowContext(ctx, args...).Scan(dest...)
+}
+
+// each calls scan for every row of a query.
+func (r *reader) each(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.closed {
+		return storage.ErrClosed
+	}
+	stmt, err := r.prepare(ctx, query)
+	if err != nil {
+		return err
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	return eachRow(rows, scan)
+}
+
+// close waits for the queries under way and closes the pool.
+func (r *reader) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	return r.db.Close()
+}
