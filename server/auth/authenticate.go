@@ -1,0 +1,89 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"quicprochat/core/identity"
+	"quicprochat/core/wire"
+	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/device"
+	"quicprochat/server/session"
+	"quicprochat/server/storage"
+)
+
+func (s *Service) authenticate(ctx context.Context, p *wire.Peer, req *qpcv1.AuthenticateRequest) (*qpcv1.AuthenticateResponse, error) {
+	account, err := identity.ParseAccountID(req.AccountId)
+	if err != nil {
+		return nil, errMalformed
+	}
+	id, err := identity.ParseDeviceID(req.DeviceId)
+	if err != nil {
+		return nil, errMalformed
+	}
+	if bound, err := session.AccountOf(p); err == nil && bound != account {
+		return nil, errOtherAccount
+	}
+	d, err := s.proveDevice(ctx, p, account, id, req.Signature)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Sessions.Bind(p, d); err != nil {
+		return nil, err
+	}
+	// A revocation between the look-up and the binding found no connection to
+	// end. It is found here.
+	if _, err := s.storedDevice(ctx, account, id); err != nil {
+		s.Sessions.End(id, qpcv1.Goodbye_REASON_REVOKED)
+		return nil, err
+	}
+	return &qpcv1.AuthenticateResponse{}, nil
+}
+
+// proveDevice checks the signature over the exporter of p's TLS session
+// against the certificate that the device was enrolled with.
+func (s *Service) proveDevice(ctx context.Context, p *wire.Peer, account identity.AccountID, id identity.DeviceID, signature []byte) (session.Device, error) {
+	stored, err := s.storedDevice(ctx, account, id)
+	if err != nil {
+		return session.Device{}, err
+	}
+	cert, err := identity.ParseCertificate(stored.Certificate)
+	if err != nil {
+		return session.Device{}, fmt.Errorf("a stored certificate: %w", err)
+	}
+	exporter, err := p.Exporter()
+	if err != nil {
+		return session.Device{}, fmt.Errorf("the TLS exporter: %w", err)
+	}
+	if !identity.VerifyDeviceAuth(cert.DeviceKey, account, id, exporter, signature) {
+		return session.Device{}, errDeviceRefused
+	}
+	if _, err := device.CheckCertificate(stored.Certificate, account, cert.AccountKey, s.Now()); err != nil {
+		return session.Device{}, err
+	}
+	return deviceOf(cert, stored.Queue), nil
+}
+
+func deviceOf(cert *identity.Certificate, queue storage.QueueID) session.Device {
+	return session.Device{
+		Account:    cert.AccountID,
+		ID:         cert.DeviceID(),
+		AccountKey: cert.AccountKey,
+		Key:        cert.DeviceKey,
+		Queue:      queue,
+	}
+}
+
+func (s *Service) storedDevice(ctx context.Context, account identity.AccountID, id identity.DeviceID) (storage.Device, error) {
+	stored, err := s.Store.Device(ctx, account, id)
+	switch {
+	case errors.Is(err, storage.ErrUnknownDevice):
+		return storage.Device{}, errDeviceRefused
+	case errors.Is(err, storage.ErrDeviceRevoked):
+		return storage.Device{}, errDeviceRevoked
+	case err != nil:
+		return storage.Device{}, fmt.Errorf("reading the device: %w", err)
+	}
+	return stored, nil
+}

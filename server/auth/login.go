@@ -1,0 +1,56 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"quicprochat/core/opaque"
+	"quicprochat/core/wire"
+	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/storage"
+)
+
+func (s *Service) loginStart(ctx context.Context, p *wire.Peer, req *qpcv1.LoginStartRequest) (*qpcv1.LoginStartResponse, error) {
+	if err := unauthenticated(p); err != nil {
+		return nil, err
+	}
+	if len(req.Ke1) != opaque.KE1Size {
+		return nil, errMalformed
+	}
+	name := canonical(req.Name)
+	// Made up for every name, so that known and unknown ones cost the same.
+	id := s.nobody(name)
+	account, err := s.Store.AccountByName(ctx, name)
+	switch {
+	case err == nil:
+		id = account.ID
+	case errors.Is(err, storage.ErrUnknownAccount):
+		account = storage.Account{}
+	default:
+		return nil, fmt.Errorf("looking for the name: %w", err)
+	}
+	// A nil record makes OPAQUE answer with a fake one.
+	exchange, ke2, err := s.OPAQUE.StartLogin(req.Ke1, id[:], account.Record, nil, nil)
+	if err != nil {
+		return nil, errMalformed
+	}
+	keep(p, &login{started: s.Now(), account: account, opaque: exchange})
+	return &qpcv1.LoginStartResponse{AccountId: id[:], Ke2: ke2}, nil
+}
+
+func (s *Service) loginFinish(_ context.Context, p *wire.Peer, req *qpcv1.LoginFinishRequest) (*qpcv1.LoginFinishResponse, error) {
+	x, err := take[*login](p, s.Now())
+	if err != nil {
+		return nil, err
+	}
+	sessionKey, err := x.opaque.Finish(req.Ke3)
+	if err != nil || len(x.account.Record) == 0 {
+		return nil, errLoginFailed
+	}
+	clear(sessionKey) // the TLS connection carries on by itself
+	if err := p.Authenticate(wire.Principal{Account: x.account.ID[:]}); err != nil {
+		return nil, err
+	}
+	return &qpcv1.LoginFinishResponse{AccountPublicKey: x.account.PublicKey, SealedAccountKey: x.account.SealedKey}, nil
+}

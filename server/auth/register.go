@@ -1,0 +1,121 @@
+package auth
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"quicprochat/core/identity"
+	"quicprochat/core/opaque"
+	"quicprochat/core/wire"
+	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/config"
+	"quicprochat/server/device"
+	"quicprochat/server/storage"
+)
+
+// maxSealedKey bounds the sealed account key, in bytes. It has about 100.
+const maxSealedKey = 1024
+
+func (s *Service) registerStart(ctx context.Context, p *wire.Peer, req *qpcv1.RegisterStartRequest) (*qpcv1.RegisterStartResponse, error) {
+	if err := unauthenticated(p); err != nil {
+		return nil, err
+	}
+	name := canonical(req.Name)
+	if identity.CheckName(name) != nil {
+		return nil, errName
+	}
+	if _, err := s.Store.AccountByName(ctx, name); err == nil {
+		return nil, errTaken
+	} else if !errors.Is(err, storage.ErrUnknownAccount) {
+		return nil, fmt.Errorf("looking for the name: %w", err)
+	}
+	invite, err := s.checkInvite(ctx, req.InviteToken)
+	if err != nil {
+		return nil, err
+	}
+	account := identity.NewAccountID()
+	response, err := s.OPAQUE.RegistrationResponse(req.OpaqueRequest, account[:])
+	if err != nil {
+		return nil, errMalformed
+	}
+	keep(p, &registration{started: s.Now(), account: account, name: name, invite: invite})
+	return &qpcv1.RegisterStartResponse{AccountId: account[:], OpaqueResponse: response}, nil
+}
+
+// checkInvite tells whether the token lets somebody in, and consumes nothing.
+// It returns nil where registration is open.
+func (s *Service) checkInvite(ctx context.Context, token []byte) (*storage.InviteHash, error) {
+	switch {
+	case s.Registration == config.RegistrationOpen:
+		return nil, nil
+	case s.Registration != config.RegistrationInvite:
+		return nil, errClosed
+	case len(token) == 0:
+		return nil, errInviteRequired
+	}
+	hash := HashInvite(token)
+	if err := s.Store.CheckInvite(ctx, hash, s.Now()); err != nil {
+		return nil, registrationError(err)
+	}
+	return &hash, nil
+}
+
+// HashInvite gives what the store keeps of an invite's token.
+func HashInvite(token []byte) storage.InviteHash { return sha256.Sum256(token) }
+
+func (s *Service) registerFinish(ctx context.Context, p *wire.Peer, req *qpcv1.RegisterFinishRequest) (*qpcv1.RegisterFinishResponse, error) {
+	now := s.Now()
+	x, err := take[*registration](p, now)
+	if err != nil {
+		return nil, err
+	}
+	if len(req.AccountPublicKey) != ed25519.PublicKeySize || len(req.SealedAccountKey) == 0 || len(req.SealedAccountKey) > maxSealedKey {
+		return nil, errMalformed
+	}
+	if err := opaque.ValidateRecord(req.OpaqueRecord); err != nil {
+		return nil, errMalformed
+	}
+	cert, err := device.CheckCertificate(req.DeviceCertificate, x.account, req.AccountPublicKey, now)
+	if err != nil {
+		return nil, err
+	}
+	first, err := s.Store.CreateAccount(ctx, storage.NewAccount{
+		ID:                x.account,
+		Name:              x.name,
+		Record:            req.OpaqueRecord,
+		PublicKey:         req.AccountPublicKey,
+		SealedKey:         req.SealedAccountKey,
+		DeviceID:          cert.DeviceID(),
+		DeviceCertificate: cert.Raw,
+		Invite:            x.invite,
+		Now:               now,
+	})
+	if err != nil {
+		return nil, registrationError(err)
+	}
+	// Whoever just proved the account key vouches for the device.
+	err = s.Sessions.Bind(p, deviceOf(cert, first.Queue))
+	if err != nil {
+		return nil, err
+	}
+	s.Log.InfoContext(ctx, "account created")
+	return &qpcv1.RegisterFinishResponse{}, nil
+}
+
+func registrationError(err error) error {
+	switch {
+	case errors.Is(err, storage.ErrInviteUnknown), errors.Is(err, storage.ErrInviteUsedUp):
+		return errInviteInvalid
+	case errors.Is(err, storage.ErrInviteExpired):
+		return errInviteExpired
+	case errors.Is(err, storage.ErrNameTaken):
+		return errTaken
+	case errors.Is(err, storage.ErrDeviceExists):
+		return errDeviceTaken
+	default:
+		return fmt.Errorf("creating an account: %w", err)
+	}
+}

@@ -1,0 +1,150 @@
+// Package channel serves ChannelService: the order of a group's messages, one
+// commit for each epoch, and the fan-out to queues. It knows keys of epochs
+// and sealed addresses, and neither members nor senders.
+package channel
+
+import (
+	"context"
+	"crypto/ed25519"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"quicprochat/core/wire"
+	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/address"
+	"quicprochat/server/storage"
+)
+
+// Waker tells subscribers that something waits in their queues.
+type Waker interface {
+	Wake(queues ...storage.QueueID)
+}
+
+// Service implements ChannelService.
+type Service struct {
+	store        storage.ChannelStore
+	sealer       *address.Sealer
+	waker        Waker
+	maxAddresses int
+	now          func() time.Time
+}
+
+// New returns a Service whose channels have at most maxAddresses addresses.
+func New(store storage.ChannelStore, sealer *address.Sealer, waker Waker, maxAddresses int, now func() time.Time) *Service {
+	return &Service{store: store, sealer: sealer, waker: waker, maxAddresses: maxAddresses, now: now}
+}
+
+// Register adds the service's methods to r.
+func (s *Service) Register(r *wire.Router) {
+	wire.Handle(r, s.create)
+	wire.Handle(r, s.post)
+	wire.Handle(r, s.commit)
+	wire.Handle(r, s.get)
+	wire.Handle(r, s.delete)
+}
+
+func (s *Service) create(ctx context.Context, _ *wire.Peer, req *qpcv1.CreateChannelRequest) (*qpcv1.CreateChannelResponse, error) {
+	id, ok := parseID[storage.ChannelID](req.ChannelId)
+	if !ok || len(req.VerifyKey) != ed25519.PublicKeySize || len(req.Addresses) == 0 {
+		return nil, errMalformed
+	}
+	if err := s.checkAddresses(req.Addresses); err != nil {
+		return nil, err
+	}
+	err := s.store.CreateChannel(ctx, storage.NewChannel{
+		ID: id, Epoch: req.Epoch, VerifyKey: req.VerifyKey, Addresses: req.Addresses, Now: s.now(),
+	})
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return &qpcv1.CreateChannelResponse{}, nil
+}
+
+func (s *Service) post(ctx context.Context, _ *wire.Peer, req *qpcv1.PostRequest) (*qpcv1.PostResponse, error) {
+	body := &qpcv1.PostBody{}
+	if proto.Unmarshal(req.Body, body) != nil {
+		return nil, errMalformed
+	}
+	id, ok := parseID[storage.ChannelID](body.ChannelId)
+	item, itemOK := parseID[storage.ItemID](body.ItemId)
+	if !ok || !itemOK || len(body.MlsMessage) == 0 {
+		return nil, errMalformed
+	}
+	if _, err := s.verify(ctx, postDomain, id, body.Epoch, req.Body, req.Signature); err != nil {
+		return nil, err
+	}
+	now := s.now()
+	posted, err := s.store.Post(ctx, storage.Post{
+		Channel: id, Epoch: body.Epoch, Item: item, Resolve: s.resolve, Seal: s.messageDelivery(body, now).seal, Now: now,
+	})
+	if err != nil {
+		return nil, storeError(err)
+	}
+	s.waker.Wake(posted.Queues...)
+	return &qpcv1.PostResponse{ChannelSeq: posted.ChannelSeq}, nil
+}
+
+func (s *Service) get(ctx context.Context, _ *wire.Peer, req *qpcv1.GetChannelRequest) (*qpcv1.GetChannelResponse, error) {
+	body := &qpcv1.GetChannelBody{}
+	if proto.Unmarshal(req.Body, body) != nil {
+		return nil, errMalformed
+	}
+	id, ok := parseID[storage.ChannelID](body.ChannelId)
+	if !ok {
+		return nil, errMalformed
+	}
+	channel, err := s.verify(ctx, getDomain, id, body.Epoch, req.Body, req.Signature)
+	if err != nil {
+		return nil, err
+	}
+	resp := &qpcv1.GetChannelResponse{CurrentEpoch: channel.Epoch}
+	winner, ok, err := s.store.Winner(ctx, id, body.Epoch)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	if ok {
+		resp.WinnerItemId = winner[:]
+		// The epoch ended after the first look.
+		resp.CurrentEpoch = max(resp.CurrentEpoch, body.Epoch+1)
+	}
+	return resp, nil
+}
+
+func (s *Service) delete(ctx context.Context, _ *wire.Peer, req *qpcv1.DeleteChannelRequest) (*qpcv1.DeleteChannelResponse, error) {
+	body := &qpcv1.DeleteChannelBody{}
+	if proto.Unmarshal(req.Body, body) != nil {
+		return nil, errMalformed
+	}
+	id, ok := parseID[storage.ChannelID](body.ChannelId)
+	if !ok {
+		return nil, errMalformed
+	}
+	if _, err := s.verify(ctx, deleteDomain, id, body.Epoch, req.Body, req.Signature); err != nil {
+		return nil, err
+	}
+	if err := s.store.DeleteChannel(ctx, id, body.Epoch); err != nil {
+		return nil, storeError(err)
+	}
+	return &qpcv1.DeleteChannelResponse{}, nil
+}
+
+// checkAddresses refuses addresses that are too many or do not open.
+func (s *Service) checkAddresses(addresses [][]byte) error {
+	if len(addresses) > s.maxAddresses {
+		return errFull
+	}
+	for _, a := range addresses {
+		if _, ok := s.resolve(a); !ok {
+			return errAddress
+		}
+	}
+	return nil
+}
+
+func parseID[ID ~[16]byte](b []byte) (ID, bool) {
+	if len(b) != 16 {
+		return ID{}, false
+	}
+	return ID([16]byte(b)), true
+}

@@ -1,0 +1,108 @@
+// Package config holds what an operator can set: one struct, filled in this
+// order from the defaults, an annotated TOML file and QPC_* environment
+// variables, later ones winning. Nothing is read from anywhere else, and the
+// rest of the server sees only the finished, validated Config.
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Registration says who may create an account.
+type Registration string
+
+// The registration modes.
+const (
+	RegistrationOpen   Registration = "open"
+	RegistrationInvite Registration = "invite"
+	RegistrationClosed Registration = "closed"
+)
+
+// DefaultPort is the UDP port of a server that states no other.
+const DefaultPort = 4433
+
+// Config is everything that can be set. The toml tags name the keys; the
+// environment variable of a key is QPC_ and its path in capitals joined by
+// underscores, such as QPC_RATES_POST_BURST.
+type Config struct {
+	// DataDir holds the server's keys and its database.
+	DataDir string `toml:"data_dir"`
+	// Listen is a UDP address, host:port. Port 0 takes a free one.
+	Listen string `toml:"listen"`
+	// PublicHost is the host in invite links; see LinkHost for empty.
+	PublicHost string `toml:"public_host"`
+	// PublicPort is the port in invite links; 0 means the listening one.
+	PublicPort int `toml:"public_port"`
+	// ServerName is what people see; empty means the link host.
+	ServerName string `toml:"server_name"`
+	// Names are further host names and addresses for the TLS certificate,
+	// taken into account when it is created.
+	Names        []string     `toml:"names"`
+	Registration Registration `toml:"registration"`
+	Log          Log          `toml:"log"`
+	Limits       Limits       `toml:"limits"`
+	Rates        Rates        `toml:"rates"`
+}
+
+// Log configures the operational log.
+type Log struct {
+	Level  slog.Level `toml:"level"`
+	Format string     `toml:"format"` // "text" or "json"
+}
+
+// Limits bound what is stored.
+type Limits struct {
+	DevicesPerAccount     int           `toml:"devices_per_account"`
+	KeyPackagesPerDevice  int           `toml:"key_packages_per_device"`
+	ChannelAddresses      int           `toml:"channel_addresses"`
+	QueueItems            int           `toml:"queue_items"`
+	QueueBytes            int64         `toml:"queue_bytes"`
+	QueueTTL              time.Duration `toml:"queue_ttl"`
+	ChannelTTL            time.Duration `toml:"channel_ttl"`
+	Connections           int           `toml:"connections"`
+	ConnectionsPerAddress int           `toml:"connections_per_address"`
+}
+
+// Rates hold one token bucket for each rate class of the protocol. A bucket
+// is kept for every remote network (IPv4 /32, IPv6 /64) and every account.
+type Rates struct {
+	Auth   Rate `toml:"auth"`
+	Lookup Rate `toml:"lookup"`
+	Post   Rate `toml:"post"`
+	Own    Rate `toml:"own"`
+}
+
+// Rate is a token bucket: Burst calls at once, PerMinute in the long run.
+type Rate struct {
+	PerMinute int `toml:"per_minute"`
+	Burst     int `toml:"burst"`
+}
+
+// Default is what a key has that is set nowhere. DataDir is empty: where data
+// belongs depends on who runs the server.
+func Default() Config {
+	return Config{
+		Listen:       ":4433",
+		Names:        []string{},
+		Registration: RegistrationInvite,
+		Log:          Log{Level: slog.LevelInfo, Format: "text"},
+		Limits: Limits{
+			DevicesPerAccount:     20,
+			KeyPackagesPerDevice:  200,
+			ChannelAddresses:      2000,
+			QueueItems:            100_000,
+			QueueBytes:            1 << 30,
+			QueueTTL:              30 * 24 * time.Hour,
+			ChannelTTL:            365 * 24 * time.Hour,
+			Connections:           10_000,
+			ConnectionsPerAddress: 500,
+		},
+		Rates: Rates{
+			Auth:   Rate{PerMinute: 60, Burst: 120},
+			Lookup: Rate{PerMinute: 3000, Burst: 3000},
+			Post:   Rate{PerMinute: 12_000, Burst: 6000},
+			Own:    Rate{PerMinute: 30_000, Burst: 10_000},
+		},
+	}
+}

@@ -1,0 +1,144 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "server.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestAnnotatedFileGivesTheSameConfig(t *testing.T) {
+	want := Default()
+	want.DataDir = "/srv/a \"b\" \\ c"
+	want.Names = []string{"a.example", "192.0.2.1"}
+	want.Limits.QueueTTL = 90 * time.Minute
+	var text bytes.Buffer
+	if err := want.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(write(t, text.String()), nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text.String())
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestAnnotatedFileHasEveryKey(t *testing.T) {
+	c := Default()
+	var text bytes.Buffer
+	if err := c.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	meta, err := toml.Decode(text.String(), &Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range Keys() {
+		if !meta.IsDefined(strings.Split(path, ".")...) {
+			t.Errorf("%s is not in the file", path)
+		}
+	}
+}
+
+func TestLoadErrors(t *testing.T) {
+	for name, tc := range map[string]struct{ text, want string }{
+		"unknown key":          {"data_dir = \"/d\"\n\nlisen = \":1\"\n", `line 3: there is no setting named "lisen"`},
+		"unknown key in table": {"data_dir = \"/d\"\n[rates.post]\nburst = 5\nbrust = 5\n", `line 4: there is no setting named "rates.post.brust"`},
+		"unknown table":        {"data_dir = \"/d\"\n[tls]\n", `line 2: there is no setting named "tls"`},
+		"syntax":               {"data_dir = /d\n", "line 1:"},
+		"type":                 {"data_dir = 7\n", "data_dir"},
+		"no data dir":          {"", "data_dir is not set"},
+		"bad listen":           {"data_dir = \"/d\"\nlisten = \"4433\"\n", "the port is missing"},
+		"bad port":             {"data_dir = \"/d\"\nlisten = \":70000\"\n", "0 to 65535"},
+		"bad host":             {"data_dir = \"/d\"\npublic_host = \"https://x\"\n", "leave out the port and the scheme"},
+		"bad mode":             {"data_dir = \"/d\"\nregistration = \"maybe\"\n", "none of open, invite and closed"},
+		"bad format":           {"data_dir = \"/d\"\n[log]\nformat = \"xml\"\n", "neither text nor json"},
+		"bad limit":            {"data_dir = \"/d\"\n[limits]\nqueue_items = 0\n", "limits.queue_items = 0 is too small"},
+		"bad ttl":              {"data_dir = \"/d\"\n[limits]\nqueue_ttl = \"1m\"\n", "limits.queue_ttl"},
+		"bad rate":             {"data_dir = \"/d\"\n[rates.auth]\nburst = 0\n", "rates.auth"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Load(write(t, tc.text), nil)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestLoadMissingFile(t *testing.T) {
+	if _, err := Load(filepath.Join(t.TempDir(), "none.toml"), nil); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+}
+
+func TestRelativeDataDirIsBesideTheFile(t *testing.T) {
+	path := write(t, `data_dir = "data"`)
+	c, err := Load(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(filepath.Dir(path), "data"); c.DataDir != want {
+		t.Errorf("got %s, want %s", c.DataDir, want)
+	}
+}
+
+func TestEnvironmentWins(t *testing.T) {
+	c, err := Load(write(t, "data_dir = \"/file\"\n[rates.post]\nburst = 5\n"), []string{
+		"QPC_DATA_DIR=/env", "QPC_RATES_POST_BURST=7", "QPC_LIMITS_QUEUE_TTL=48h", "QPC_NAMES=a.example, b.example",
+		"QPC_LOG_LEVEL=warn", "QPC_REGISTRATION=open", "QPC_LIMITS_QUEUE_BYTES=99999999", "QPC_PROFILE=other", "HOME=/h",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.DataDir != "/env" || c.Rates.Post.Burst != 7 || c.Limits.QueueTTL != 48*time.Hour || c.Registration != RegistrationOpen ||
+		!slices.Equal(c.Names, []string{"a.example", "b.example"}) || c.Log.Level.String() != "WARN" || c.Limits.QueueBytes != 99999999 {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestEnvironmentErrorsNameTheVariable(t *testing.T) {
+	for _, pair := range []string{"QPC_PUBLIC_PORT=x", "QPC_LIMITS_QUEUE_TTL=soon", "QPC_LOG_LEVEL=loud"} {
+		_, err := Load("", []string{"QPC_DATA_DIR=/d", pair})
+		name, _, _ := strings.Cut(pair, "=")
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: got %v", pair, err)
+		}
+	}
+}
+
+func TestLinkHostAndPort(t *testing.T) {
+	for _, tc := range []struct {
+		c    Config
+		host string
+		port int
+	}{
+		{Config{Listen: "127.0.0.1:99"}, "127.0.0.1", 99},
+		{Config{Listen: "box.lan:99"}, "box.lan", 99},
+		{Config{Listen: ":99", PublicHost: "chat.example"}, "chat.example", 99},
+		{Config{Listen: ":99", PublicHost: "chat.example", PublicPort: 443}, "chat.example", 443},
+		{Config{Listen: "[::]:99"}, GuessHost(), 99},
+	} {
+		if host, port := tc.c.LinkHost(), tc.c.LinkPort(); host != tc.host || port != tc.port {
+			t.Errorf("%+v: got %s %d", tc.c, host, port)
+		}
+	}
+}

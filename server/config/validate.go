@@ -1,0 +1,112 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Validate says in a sentence each what is wrong, all of it at once.
+func (c *Config) Validate() error {
+	return errors.Join(c.validateNet(), c.validateLog(), c.Limits.validate(), c.Rates.validate())
+}
+
+func (c *Config) validateNet() error {
+	var errs []error
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("data_dir is not set: say where the server keeps its keys and its database"))
+	}
+	if _, err := listenPort(c.Listen); err != nil {
+		errs = append(errs, fmt.Errorf("listen = %q is not host:port, such as :%d: %w", c.Listen, DefaultPort, err))
+	}
+	if err := validHost(c.PublicHost); c.PublicHost != "" && err != nil {
+		errs = append(errs, fmt.Errorf("public_host = %q %w", c.PublicHost, err))
+	}
+	if c.PublicPort < 0 || c.PublicPort > 65535 {
+		errs = append(errs, fmt.Errorf("public_port = %d is not a port: use 1 to 65535, or 0 for the listening one", c.PublicPort))
+	}
+	for _, name := range c.Names {
+		if err := validHost(name); err != nil {
+			errs = append(errs, fmt.Errorf("names: %q %w", name, err))
+		}
+	}
+	switch c.Registration {
+	case RegistrationOpen, RegistrationInvite, RegistrationClosed:
+	default:
+		errs = append(errs, fmt.Errorf("registration = %q is none of open, invite and closed", c.Registration))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateLog() error {
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		return fmt.Errorf("log.format = %q is neither text nor json", c.Log.Format)
+	}
+	return nil
+}
+
+func (l Limits) validate() error {
+	var errs []error
+	atLeast := func(key string, value, least int64) {
+		if value < least {
+			errs = append(errs, fmt.Errorf("limits.%s = %d is too small: use at least %d", key, value, least))
+		}
+	}
+	atLeast("devices_per_account", int64(l.DevicesPerAccount), 1)
+	atLeast("key_packages_per_device", int64(l.KeyPackagesPerDevice), 1)
+	atLeast("channel_addresses", int64(l.ChannelAddresses), 2)
+	atLeast("queue_items", int64(l.QueueItems), 1)
+	atLeast("queue_bytes", l.QueueBytes, 32<<20)
+	atLeast("connections", int64(l.Connections), 1)
+	atLeast("connections_per_address", int64(l.ConnectionsPerAddress), 1)
+	for key, ttl := range map[string]time.Duration{"queue_ttl": l.QueueTTL, "channel_ttl": l.ChannelTTL} {
+		if ttl < time.Hour {
+			errs = append(errs, fmt.Errorf("limits.%s = %q is too short: use at least 1h", key, ttl))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r Rates) validate() error {
+	var errs []error
+	for name, rate := range map[string]Rate{"auth": r.Auth, "lookup": r.Lookup, "post": r.Post, "own": r.Own} {
+		if rate.PerMinute < 1 || rate.Burst < 1 {
+			errs = append(errs, fmt.Errorf("rates.%s needs per_minute and burst of at least 1", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func listenPort(address string) (int, error) {
+	_, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return 0, errors.New("the port is missing")
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0, errors.New("the port is not a number from 0 to 65535")
+	}
+	return int(port), nil
+}
+
+func validHost(host string) error {
+	if host == "" || len(host) > 253 {
+		return errors.New("is not a host name or address")
+	}
+	if net.ParseIP(host) != nil {
+		return nil
+	}
+	if strings.Contains(host, ":") {
+		return errors.New("is not a host name or address: leave out the port and the scheme")
+	}
+	for _, r := range host {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && r != '-' && r != '.' && r != '_' {
+			return fmt.Errorf("is not a host name or address: %q cannot be in one", r)
+		}
+	}
+	return nil
+}
