@@ -132,6 +132,12 @@ func (c *conn) prepare(query string) (*sql.Stmt, error) {
 	return stmt, nil
 }
 
+// checkpoint moves all of the WAL into the database and empties it.
+func (c *conn) checkpoint() error {
+	_, err := c.sql.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
+	return storageError("empty the WAL", err)
+}
+
 func (c *conn) close() error {
 	var errs []error
 	for _, stmt := range c.statements {

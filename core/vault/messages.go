@@ -204,7 +204,7 @@ func (tx *Tx) MessageByID(conversation, messageID [16]byte) (Message, error) {
 // considered: other people could choose their ids.
 func (tx *Tx) OwnMessage(messageID [16]byte) (Message, error) {
 	return queryOne(tx, scanMessage, `SELECT `+messageColumns+` FROM messages
-		WHERE message_id = ? AND state <> ? ORDER BY id LIMIT 1`, messageID[:], MessageReceived)
+		WHERE message_id = ? AND state <> ? LIMIT 1`, messageID[:], MessageReceived)
 }
 
 const (

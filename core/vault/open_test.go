@@ -175,6 +175,20 @@ func TestNewerSchema(t *testing.T) {
 	wantErr(t, err, ErrTooNew)
 }
 
+// Without the schema it is not the database that Create made.
+func TestEmptyDatabase(t *testing.T) {
+	v, dir := newVault(t)
+	update(t, v, func(tx *Tx) error {
+		_, err := tx.conn.sql.ExecContext(t.Context(), "PRAGMA user_version = 0")
+		return err
+	})
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(dir, testPassword, cheap)
+	wantErr(t, err, ErrCorrupt)
+}
+
 func TestMigrate(t *testing.T) {
 	v, _ := newVault(t)
 	scripts, err := migrations()
@@ -182,7 +196,10 @@ func TestMigrate(t *testing.T) {
 		t.Fatal(scripts, err)
 	}
 	migrate := func(scripts ...string) error {
-		return v.with(t.Context(), v.writer, func(c *conn) error { return c.migrate(t.Context(), scripts) })
+		return v.with(t.Context(), v.writer, func(c *conn) error {
+			version, err := c.schemaVersion()
+			return errors.Join(err, c.migrate(t.Context(), version, scripts))
+		})
 	}
 	version := func() (n int) {
 		view(t, v, func(tx *Tx) error {

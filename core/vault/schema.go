@@ -28,23 +28,25 @@ func migrations() ([]string, error) {
 	return scripts, nil
 }
 
-// migrate brings the database to the newest schema, each script in a
-// transaction of its own. ErrTooNew: the database is ahead of scripts.
-func (c *conn) migrate(ctx context.Context, scripts []string) error {
+func (c *conn) schemaVersion() (int, error) {
 	var version int
-	if err := c.sql.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
-		return storageError("read the schema version", err)
-	}
+	err := c.sql.QueryRowContext(context.Background(), `PRAGMA user_version`).Scan(&version)
+	return version, storageError("read the schema version", err)
+}
+
+// migrate brings the database from the schema version to the newest, each
+// script in a transaction of its own. ErrTooNew: it is ahead of scripts.
+func (c *conn) migrate(ctx context.Context, version int, scripts []string) error {
 	if version > len(scripts) {
 		return fmt.Errorf("%w: schema %d, this one knows %d", ErrTooNew, version, len(scripts))
 	}
 	for ; version < len(scripts); version++ {
 		err := c.transact(ctx, beginWrite, func(*Tx) error {
 			_, err := c.sql.ExecContext(ctx, fmt.Sprintf("%s;\nPRAGMA user_version = %d", scripts[version], version+1))
-			return err
+			return storageError("run the script", err)
 		})
 		if err != nil {
-			return storageError(fmt.Sprintf("migrate to schema %d", version+1), err)
+			return fmt.Errorf("migrate to schema %d: %w", version+1, err)
 		}
 	}
 	return nil

@@ -107,7 +107,9 @@ func (v *Vault) create(password string) error {
 	if err := writeDurably(v.path(dbName), nil); err != nil {
 		return fmt.Errorf("vault: create the database: %w", err)
 	}
-	if err := v.connect(); err != nil {
+	if err := v.connect(func(c *conn, scripts []string) error {
+		return errors.Join(c.migrate(context.Background(), 0, scripts), c.checkpoint())
+	}); err != nil {
 		return err
 	}
 	return publishKeyFile(v.path(keyName), v.path(newKeyName))
@@ -146,7 +148,13 @@ func (v *Vault) open(password string) error {
 	if err != nil {
 		return fmt.Errorf("vault: find the database: %w", err)
 	}
-	if err := v.connect(); err != nil {
+	if err := v.connect(func(c *conn, scripts []string) error {
+		version, err := c.schemaVersion()
+		if err == nil && version == 0 {
+			return fmt.Errorf("%w: the database is empty", ErrCorrupt)
+		}
+		return errors.Join(err, c.migrate(context.Background(), version, scripts))
+	}); err != nil {
 		return err
 	}
 	// Left by a crash in ChangePassword.
@@ -193,16 +201,15 @@ func prepare(dir string, o Options) (*Vault, error) {
 
 func (v *Vault) path(name string) string { return filepath.Join(v.dir, name) }
 
-// connect opens the writing connection and migrates the schema.
-func (v *Vault) connect() error {
+// connect opens the writing connection and lets setUp bring the schema up to
+// date.
+func (v *Vault) connect(setUp func(c *conn, scripts []string) error) error {
 	scripts, err := migrations()
 	if err != nil {
 		return err
 	}
 	v.db = sql.OpenDB(&connector{path: v.path(dbName), key: v.key})
-	v.db.SetMaxIdleConns(-1)
-	ctx := context.Background()
-	return v.with(ctx, v.writer, func(c *conn) error { return c.migrate(ctx, scripts) })
+	return v.with(context.Background(), v.writer, func(c *conn) error { return setUp(c, scripts) })
 }
 
 // with takes a connection, opens it if need be, and puts it back. A broken one
@@ -291,8 +298,7 @@ func (v *Vault) shutdown() error {
 		}
 	}
 	if c := <-v.writer; c != nil {
-		_, err := c.sql.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
-		errs = append(errs, storageError("empty the WAL", err), c.close())
+		errs = append(errs, c.checkpoint(), c.close())
 	}
 	if v.db != nil {
 		errs = append(errs, v.db.Close())
