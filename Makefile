@@ -55,7 +55,7 @@ test-go:
 
 .PHONY: test-fuzz
 test-fuzz:
-	.ci/fuzz 3s
+	.ci/fuzz 2000x
 
 .PHONY: fuzz
 fuzz: deps-build ## Fuzz every decoder, FUZZTIME each (default 1m)
