@@ -116,8 +116,13 @@ func alternate(addrs []netip.Addr) []netip.Addr {
 	return out
 }
 
-// attemptDelay is the head start of each address over the next (RFC 8305 §5).
-const attemptDelay = 200 * time.Millisecond
+const (
+	// attemptDelay is the head start of each address over the next (RFC 8305 §5).
+	attemptDelay = 200 * time.Millisecond
+	// secondOpinion is how long the other addresses have once one has answered
+	// as somebody else.
+	secondOpinion = time.Second
+)
 
 type attempt struct {
 	conn *Conn
@@ -158,6 +163,9 @@ func dialFirst(ctx context.Context, addrs []netip.Addr, dial func(context.Contex
 			pending--
 			if r.err == nil {
 				return r.conn, nil
+			}
+			if errors.Is(r.err, ErrPinMismatch) {
+				defer time.AfterFunc(secondOpinion, cancel).Stop()
 			}
 			worst = moreTelling(worst, r.err)
 			next.Reset(0)

@@ -45,6 +45,7 @@ func (s *server) serveStream(p *Peer, stream *quic.Stream) {
 		return
 	}
 	frame, err := x.run(req)
+	x.releaseMemory() // before the reply, so that the caller's next call finds it
 	if err != nil {
 		x.refuse(req.ID, err)
 		return
@@ -52,8 +53,13 @@ func (s *server) serveStream(p *Peer, stream *quic.Stream) {
 	x.reply(frame)
 }
 
+func (x *exchange) releaseMemory() {
+	x.peer.requestMemory.Release(x.reserved)
+	x.reserved = 0
+}
+
 func (x *exchange) release() {
-	x.peer.memory.Release(x.reserved)
+	x.releaseMemory()
 	if x.counted {
 		x.peer.endCall()
 	}
@@ -89,14 +95,18 @@ func (x *exchange) admit(method uint16, length int) error {
 	return nil
 }
 
-// admitLarge gives a large request memory and the time that it needs.
+// admitLarge gives a large request memory and the time that it needs. It does
+// not wait for memory: a request that waits unread takes flow-control credit
+// from those that are being read, and all could wait for each other.
 func (x *exchange) admitLarge(length int) error {
 	opts := &x.server.opts
-	ctx, cancel := context.WithTimeout(x.stream.Context(), opts.ReadTimeout)
-	defer cancel()
 	n := int64(min(length, opts.RequestMemory))
-	if err := x.peer.memory.Acquire(ctx, n); err != nil {
-		return NewError(qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED, "Too many large calls at once.")
+	if !x.peer.requestMemory.TryAcquire(n) {
+		return &Error{
+			Code:       qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED,
+			Message:    "Too many large calls at once.",
+			RetryAfter: time.Second,
+		}
 	}
 	x.reserved = n
 	_ = x.stream.SetReadDeadline(time.Now().Add(opts.ReadTimeout + transferTime(length)))

@@ -25,7 +25,7 @@ type ServeOptions struct {
 	// MaxStreams bounds the concurrent calls of a connection; 0 means 64.
 	MaxStreams int
 	// RequestMemory bounds the bytes of a connection's large requests that are
-	// in memory; further ones wait. 0 means 32 MiB.
+	// in memory; further ones get ERROR_CODE_RATE_LIMITED. 0 means 32 MiB.
 	RequestMemory int
 
 	// HandshakeTimeout is how long a client may be silent while the connection

@@ -48,14 +48,14 @@ type Peer struct {
 	idle      chan struct{}
 	tasks     sync.WaitGroup
 
-	malformed atomic.Int32
-	memory    *semaphore.Weighted // of large requests
-	pushes    pushQueue
+	malformed     atomic.Int32
+	requestMemory *semaphore.Weighted // bytes of large requests
+	pushes        pushQueue
 }
 
 func newPeer(conn *quic.Conn, opts *ServeOptions) *Peer {
 	p := &Peer{conn: conn, opts: opts, idle: make(chan struct{})}
-	p.memory = semaphore.NewWeighted(int64(opts.RequestMemory))
+	p.requestMemory = semaphore.NewWeighted(int64(opts.RequestMemory))
 	p.pushes.init(p)
 	return p
 }
@@ -169,16 +169,18 @@ func (p *Peer) Close(reason qpcv1.Goodbye_Reason) {
 		close(p.idle)
 	}
 	p.mu.Unlock()
-	if first {
-		p.spawn(func() { p.sayGoodbye(reason) })
+	if !first {
+		return
 	}
-}
-
-func (p *Peer) sayGoodbye(reason qpcv1.Goodbye_Reason) {
 	frame, err := encodePush(qpcv1.EventType_EVENT_TYPE_GOODBYE, &qpcv1.Goodbye{Reason: reason})
 	if err == nil {
 		p.pushes.addLast(frame)
 	}
+	p.spawn(func() { p.leave(reason) })
+}
+
+// leave waits for what the goodbye promises and closes the connection.
+func (p *Peer) leave(reason qpcv1.Goodbye_Reason) {
 	drain := time.NewTimer(p.opts.DrainTimeout)
 	defer drain.Stop()
 	select {

@@ -56,6 +56,9 @@ func (q *pushQueue) add(ctx context.Context, frame []byte) error {
 		if q.err != nil {
 			return q.err
 		}
+		if q.peer.conn.Context().Err() != nil {
+			return closedError(q.peer.conn)
+		}
 		if q.last {
 			return &ClosedError{Code: CloseGoodbye}
 		}

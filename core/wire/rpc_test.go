@@ -45,9 +45,9 @@ func TestLargeCalls(t *testing.T) {
 	Handle(r, func(_ context.Context, p *Peer, req *qpcv1.FetchKeyPackageRequest) (*qpcv1.FetchKeyPackageResponse, error) {
 		return &qpcv1.FetchKeyPackageResponse{Devices: []*qpcv1.DeviceKeys{{KeyPackage: make([]byte, 15<<20)}}}, nil
 	})
-	c := serve(t, r, ServeOptions{RequestMemory: 20 << 20}).dial(t, DialOptions{})
+	c := serve(t, r, ServeOptions{}).dial(t, DialOptions{})
 	var wg sync.WaitGroup
-	for range 3 { // together more than RequestMemory
+	for range 2 { // together within RequestMemory
 		wg.Go(func() {
 			var resp qpcv1.CommitResponse
 			err := c.Call(testContext(t), &qpcv1.CommitRequest{Body: make([]byte, 15<<20)}, &resp)
@@ -63,6 +63,36 @@ func TestLargeCalls(t *testing.T) {
 	}
 	if err := c.Call(testContext(t), &qpcv1.CommitRequest{Body: make([]byte, 17<<20)}, &qpcv1.CommitResponse{}); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("above max_payload: %v", err)
+	}
+}
+
+// Large requests beyond a connection's memory are refused before they are
+// read, and small ones go on.
+func TestRequestMemoryIsBounded(t *testing.T) {
+	started, release := make(chan struct{}), make(chan struct{})
+	r := healthRouter()
+	Handle(r, func(context.Context, *Peer, *qpcv1.CommitRequest) (*qpcv1.CommitResponse, error) {
+		started <- struct{}{}
+		<-release
+		return &qpcv1.CommitResponse{}, nil
+	})
+	c := serve(t, r, ServeOptions{RequestMemory: 1 << 20}).dial(t, DialOptions{})
+	large := &qpcv1.CommitRequest{Body: make([]byte, 8<<20)} // alone it may be larger than the bound
+	called := make(chan error, 1)
+	go func() { called <- c.Call(testContext(t), large, &qpcv1.CommitResponse{}) }()
+	receive(t, started, "the first call's handler")
+	err := c.Call(testContext(t), large, &qpcv1.CommitResponse{})
+	if e, ok := errors.AsType[*Error](err); !ok || e.Code != qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED || e.RetryAfter == 0 {
+		t.Error(err)
+	}
+	mustHealth(t, c)
+	close(release)
+	if err := receive(t, called, "the first call"); err != nil {
+		t.Error(err)
+	}
+	go func() { <-started }()
+	if err := c.Call(testContext(t), large, &qpcv1.CommitResponse{}); err != nil {
+		t.Errorf("the memory is not given back: %v", err)
 	}
 }
 
@@ -100,7 +130,9 @@ func TestFailuresInHandlersAreInternal(t *testing.T) {
 			Handle(r, func(_ context.Context, _ *Peer, req *qpcv1.ResolveUserRequest) (*qpcv1.ResolveUserResponse, error) {
 				return nil, h(req.GetName())
 			})
-			Handle(r, func(context.Context, *Peer, *qpcv1.HealthRequest) (*qpcv1.HealthResponse, error) { return &qpcv1.HealthResponse{}, nil })
+			Handle(r, func(context.Context, *Peer, *qpcv1.HealthRequest) (*qpcv1.HealthResponse, error) {
+				return &qpcv1.HealthResponse{}, nil
+			})
 			s := serve(t, r, ServeOptions{})
 			c := s.dial(t, DialOptions{})
 			err := c.Call(testContext(t), &qpcv1.ResolveUserRequest{Name: "alice-the-secret"}, &qpcv1.ResolveUserResponse{})
