@@ -20,8 +20,8 @@ type connector struct {
 	key  *databaseKey
 }
 
-// options of every connection. The driver applies them after the key.
-const options = "&_pragma_cipher_page_size=4096&_journal_mode=WAL&_synchronous=FULL" +
+// dsnOptions are those of every connection. The driver applies them after the key.
+const dsnOptions = "&_pragma_cipher_page_size=4096&_journal_mode=WAL&_synchronous=FULL" +
 	"&_secure_delete=on&_foreign_keys=on&_busy_timeout=5000"
 
 // afterOpen holds what the DSN cannot say. A WAL that has grown beyond
@@ -31,7 +31,7 @@ const afterOpen = "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 83886
 func (c *connector) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
 
 func (c *connector) Connect(context.Context) (driver.Conn, error) {
-	opened, err := (&sqlite3.SQLiteDriver{}).Open(c.path + "?_pragma_key=x'" + hex.EncodeToString(c.key.bytes[:]) + "'" + options)
+	opened, err := (&sqlite3.SQLiteDriver{}).Open(c.path + "?_pragma_key=x'" + hex.EncodeToString(c.key.bytes[:]) + "'" + dsnOptions)
 	if err != nil {
 		return nil, err
 	}

@@ -45,6 +45,6 @@
 // # What the caller owes
 //
 // The function given to Update or View uses its Tx on one goroutine, does not
-// keep it, and calls neither Update nor Close of the same vault (that would wait for
-// itself). It may be slow only in View: writers wait for one another.
+// keep it, and calls none of Update, View and Close of the same vault: it could
+// wait for itself. It may be slow only in View, as writers wait for one another.
 package vault

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -71,8 +70,6 @@ func storageError(what string, err error) error {
 		return fmt.Errorf("%w: %s: %w", ErrCorrupt, what, err)
 	case sqlite3.ErrFull:
 		return fmt.Errorf("%w: %s: %w", ErrFull, what, err)
-	case sqlite3.ErrInterrupt:
-		return fmt.Errorf("vault: %s: %w", what, context.Canceled)
 	}
 	return fmt.Errorf("vault: %s: %w", what, err)
 }

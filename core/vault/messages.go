@@ -84,6 +84,9 @@ func (p Position) Compare(q Position) int {
 	return cmp.Or(cmp.Compare(p.Order, q.Order), cmp.Compare(p.ID, q.ID))
 }
 
+// bind returns the values of the columns ord and id.
+func (p Position) bind() (order, id int64) { return int64(min(p.Order, orderUnsent)), p.ID }
+
 // Page selects a stretch of messages. With Before, or with neither, those
 // nearest before Before or the end; with After alone, those nearest behind it;
 // with both, those between, nearest to After.
@@ -223,11 +226,13 @@ func (tx *Tx) Messages(conversation [16]byte, page Page) ([]Message, error) {
 	if before.IsZero() {
 		before = EndPosition()
 	}
+	beforeOrder, beforeID := before.bind()
 	if !after.IsZero() {
+		afterOrder, afterID := after.bind()
 		return queryAll(tx, scanMessage, messagesAfter, conversation[:],
-			int64(after.Order), after.ID, int64(before.Order), before.ID, limit)
+			afterOrder, afterID, beforeOrder, beforeID, limit)
 	}
-	list, err := queryAll(tx, scanMessage, messagesBefore, conversation[:], int64(before.Order), before.ID, limit)
+	list, err := queryAll(tx, scanMessage, messagesBefore, conversation[:], beforeOrder, beforeID, limit)
 	slices.Reverse(list)
 	return list, err
 }
@@ -236,7 +241,8 @@ func (tx *Tx) Messages(conversation [16]byte, page Page) ([]Message, error) {
 // as read and returns how many were not. Its cost grows with that number, not
 // with the length of the conversation.
 func (tx *Tx) MarkRead(conversation [16]byte, upTo Position) (int, error) {
-	res, err := tx.exec(markRead, conversation[:], int64(upTo.Order), upTo.ID)
+	order, id := upTo.bind()
+	res, err := tx.exec(markRead, conversation[:], order, id)
 	if err != nil || res.changed == 0 {
 		return 0, err
 	}

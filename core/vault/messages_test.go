@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -285,6 +286,10 @@ func TestDefaultPage(t *testing.T) {
 	view(t, v, func(tx *Tx) error {
 		list, err := tx.Messages(conv, Page{})
 		if err != nil || len(list) != 50 || list[0].Seq != 11 || list[49].Seq != 60 {
+			t.Error(fmt.Sprint(len(list)), err)
+		}
+		beyond := Position{Order: math.MaxUint64, ID: math.MaxInt64}
+		if list, err = tx.Messages(conv, Page{Before: beyond}); err != nil || len(list) != 50 || list[49].Seq != 60 {
 			t.Error(fmt.Sprint(len(list)), err)
 		}
 		return nil

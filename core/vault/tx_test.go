@@ -257,3 +257,51 @@ func TestConcurrency(t *testing.T) {
 		return nil
 	})
 }
+
+func TestDiskFull(t *testing.T) {
+	v, _ := newVault(t)
+	conv := putConversation(t, v, 1)
+	limit := func(pages int) {
+		t.Helper()
+		if err := v.with(t.Context(), v.writer, func(c *conn) error {
+			_, err := c.sql.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(30)
+	put := func(tx *Tx) error {
+		if err := tx.PutSetting("a", []byte("b")); err != nil {
+			return err
+		}
+		return tx.PutMLS(conv, records("k", string(make([]byte, 1<<20))))
+	}
+	wantErr(t, v.Update(t.Context(), put), ErrFull)
+	view(t, v, func(tx *Tx) error {
+		_, err := tx.Setting("a")
+		wantErr(t, err, ErrNotFound)
+		return nil
+	})
+	limit(1 << 30)
+	update(t, v, put)
+}
+
+func TestSettingsOfConnection(t *testing.T) {
+	v, _ := newVault(t)
+	for _, weaker := range []string{"synchronous = NORMAL", "secure_delete = OFF", "foreign_keys = OFF", "temp_store = FILE"} {
+		err := v.with(t.Context(), v.writer, func(c *conn) error {
+			if err := c.checkSettings(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if _, err := c.sql.ExecContext(t.Context(), "PRAGMA "+weaker); err != nil {
+				t.Error(err)
+			}
+			c.broken = true
+			return c.checkSettings(t.Context())
+		})
+		if err == nil {
+			t.Errorf("%s was accepted", weaker)
+		}
+	}
+}
