@@ -13,18 +13,19 @@ import (
 )
 
 const (
-	// maxBatch bounds how many calls share a transaction, and maxBatchTime for
+	// maxBatch bounds how many calls share a transaction, and batchTime for
 	// how long it takes new ones in, so that none waits long for its fsync.
-	maxBatch     = 256
-	maxBatchTime = 20 * time.Millisecond
+	maxBatch  = 256
+	batchTime = 20 * time.Millisecond
 )
 
 // writer runs all changes, one after another, on one connection.
 type writer struct {
-	db      *sql.DB
-	tx      *tx
-	calls   chan *call
-	stopped chan struct{}
+	db        *sql.DB
+	tx        *tx
+	calls     chan *call
+	batchTime time.Duration
+	stopped   chan struct{}
 
 	mu     sync.RWMutex // held for reading while sending to calls
 	closed bool
@@ -52,10 +53,11 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 		return nil, err
 	}
 	w := &writer{
-		db:      db,
-		tx:      &tx{conn: conn, statements: make(map[string]*sql.Stmt)},
-		calls:   make(chan *call, maxBatch),
-		stopped: make(chan struct{}),
+		db:        db,
+		tx:        &tx{conn: conn, statements: make(map[string]*sql.Stmt)},
+		calls:     make(chan *call, maxBatch),
+		batchTime: batchTime,
+		stopped:   make(chan struct{}),
 	}
 	go w.serve()
 	return w, nil
@@ -126,7 +128,7 @@ func (w *writer) batch(first *call) {
 	}
 	var ran []*call
 	var broken error
-	deadline := time.Now().Add(maxBatchTime)
+	deadline := time.Now().Add(w.batchTime)
 	for next := first; next != nil; next = w.waiting(len(ran), deadline) {
 		if !next.state.CompareAndSwap(callWaiting, callStarted) {
 			continue

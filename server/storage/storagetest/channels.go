@@ -158,7 +158,8 @@ func testPostPassesOver(t *testing.T, open Open) {
 	d := enrol(t, s)
 	gone := addDevice(t, s, d.Account)
 	c := storage.NewChannel{ID: random16(), Epoch: 7, VerifyKey: []byte("k"), Now: today, Addresses: [][]byte{
-		addressOf(gone.Queue), addressOf(random16()), []byte("not an address"), {},
+		addressOf(gone.Queue), addressOf(random16()), []byte("not an address"),
+		{},
 		addressOf(d.Queue), addressOf(d.Queue),
 	}}
 	must(t, s.CreateChannel(t.Context(), c))
@@ -218,8 +219,11 @@ func testCommit(t *testing.T, open Open) {
 	com.Add = [][]byte{joinAddress, invitedAddress, joinAddress, c.Addresses[0]}
 	com.Remove = [][]byte{c.Addresses[1], addressOf(stays), c.Addresses[1]}
 	com.Welcomes = []storage.Welcome{
-		{Queue: joins, Seal: seal("welcome")}, {Queue: random16(), Seal: seal("nobody")},
-		{Queue: invited, Seal: seal("w1")}, {Queue: invited, Seal: seal("w2")}, {Queue: stays, Seal: seal("again")},
+		{Queue: joins, Seal: seal("welcome")},
+		{Queue: random16(), Seal: seal("nobody")},
+		{Queue: invited, Seal: seal("w1")},
+		{Queue: invited, Seal: seal("w2")},
+		{Queue: stays, Seal: seal("again")},
 	}
 	posted := commit(t, s, com)
 	equal(t, "channel seq", posted.ChannelSeq, 1)

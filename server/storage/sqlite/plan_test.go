@@ -1,0 +1,84 @@
+package sqlite
+
+import (
+	"database/sql"
+	"strings"
+	"sync"
+	"testing"
+
+	"quicprochat/server/storage"
+	"quicprochat/server/storage/storagetest"
+)
+
+// No statement scans or sorts a table. The statements are those that the suite
+// has run.
+func TestQueryPlans(t *testing.T) {
+	var mu sync.Mutex
+	statements := make(map[string]struct{})
+	t.Run("suite", func(t *testing.T) {
+		storagetest.Run(t, func(t testing.TB, limits storage.Limits) storage.Store {
+			s, err := Open(t.Context(), newPath(t), limits)
+			must(t, err)
+			t.Cleanup(func() {
+				_ = s.Close()
+				mu.Lock()
+				defer mu.Unlock()
+				for query := range s.writer.tx.statements {
+					statements[query] = struct{}{}
+				}
+				s.reader.statements.Range(func(query, _ any) bool {
+					statements[query.(string)] = struct{}{}
+					return true
+				})
+			})
+			return s
+		})
+	})
+
+	s := openAt(t, newPath(t), storage.DefaultLimits())
+	explained := 0
+	for query := range statements {
+		switch strings.Fields(query)[0] {
+		case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH":
+		case "BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "COMMIT":
+			continue
+		default:
+			t.Errorf("unexpected statement %q", query)
+		}
+		explained++
+		for _, step := range explain(t, s, query) {
+			if scansTable(step) || strings.Contains(step, "TEMP B-TREE") || strings.Contains(step, "AUTOMATIC") {
+				t.Errorf("%s: %s", step, query)
+			}
+		}
+	}
+	if explained < 40 {
+		t.Errorf("only %d statements", explained)
+	}
+	if steps := explain(t, s, `SELECT 1 FROM queue_items WHERE day = 1`); !strings.HasPrefix(steps[0], "SCAN queue_items") {
+		t.Errorf("a scan does not show: %q", steps)
+	}
+}
+
+// scansTable tells a scan of a table from one of the statement's own values.
+func scansTable(step string) bool {
+	return strings.HasPrefix(step, "SCAN ") && step != "SCAN new" &&
+		!strings.Contains(step, " CONSTANT ROW") && !strings.HasSuffix(step, "-ROW VALUES CLAUSE")
+}
+
+func explain(t *testing.T, s *Store, query string) []string {
+	t.Helper()
+	rows, err := s.reader.db.Query("EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?"))...)
+	if err != nil {
+		t.Fatalf("%v: %s", err, query)
+	}
+	var steps []string
+	must(t, eachRow(rows, func(rows *sql.Rows) error {
+		var id, parent, unused int
+		var detail string
+		err := rows.Scan(&id, &parent, &unused, &detail)
+		steps = append(steps, detail)
+		return err
+	}))
+	return steps
+}
