@@ -51,6 +51,9 @@ var (
 	ErrNoTree = errors.New("mls: no ratchet tree")
 	// ErrCorruptState: the records given to Load are not a group's complete state.
 	ErrCorruptState = errors.New("mls: corrupt group state")
+	// ErrMissingProposal: the commit refers to a proposal that has not been
+	// processed. Process that first, then the commit again.
+	ErrMissingProposal = errors.New("mls: commit refers to an unknown proposal")
 	// ErrSigner: the signing key is missing, of the wrong type, or not the one of the leaf.
 	ErrSigner = errors.New("mls: signing key does not fit")
 )

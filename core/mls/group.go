@@ -1,7 +1,10 @@
 package mls
 
 import (
+	"bytes"
 	"crypto"
+	"errors"
+	"fmt"
 	"iter"
 	"time"
 )
@@ -19,8 +22,10 @@ type LeafContext struct {
 }
 
 // AuthenticationService judges whether a leaf's credential belongs to its
-// signature key and, where it replaces another, to the same client (RFC 9420 §5.3.1).
-// An error refuses the leaf, and with it the operation that brought it.
+// signature key and, where it replaces another, to the same client (RFC 9420
+// §5.3.1). An error refuses the leaf, and with it the operation that brought
+// it. It is asked about each leaf of a tree on joining, and about each leaf
+// that a proposal or commit brings; not about one's own.
 type AuthenticationService interface {
 	ValidateLeaf(ctx LeafContext, leaf *LeafNode) error
 }
@@ -30,26 +35,43 @@ type Config struct {
 	Auth AuthenticationService // required
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Padding gives the padded length of a content of n bytes, at least n; nil means Padmé over a floor of 256.
+	// Padding gives the padded length of a content of n bytes, at least n; nil
+	// means Padmé over a floor of 256.
 	Padding func(n int) int
-	// PastEpochs is how many epochs before the present one can still be decrypted; 0 means 5.
+	// PastEpochs is how many epochs before the present one can still be
+	// decrypted; 0 means 5, negative means none.
 	PastEpochs int
-	// OutOfOrder is how many skipped message keys are kept per sender and epoch; 0 means 20.
+	// OutOfOrder is how many skipped message keys are kept per sender and epoch;
+	// 0 means 20, negative means none.
 	OutOfOrder int
 	// Forward is how many generations a sender may be ahead; 0 means 1000.
 	Forward int
 }
 
-// CreateParams is what a new group starts with.
-type CreateParams struct {
-	GroupID                []byte
-	Suite                  Suite
-	Credential             Credential
-	Signer                 crypto.Signer
-	LeafExtensions         []Extension
-	GroupContextExtensions []Extension
-	ExtraCapabilities      Capabilities
+func (c Config) withDefaults() (Config, error) {
+	if c.Auth == nil {
+		return c, errors.New("mls: Config.Auth is missing")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Padding == nil {
+		c.Padding = paddedLen
+	}
+	c.PastEpochs = orDefault(c.PastEpochs, 5)
+	c.OutOfOrder = orDefault(c.OutOfOrder, 20)
+	c.Forward = orDefault(c.Forward, 1000)
+	return c, nil
 }
+
+func orDefault(n, byDefault int) int {
+	if n == 0 {
+		return byDefault
+	}
+	return max(n, 0)
+}
+
+func (c *Config) now() time.Time { return c.Now() }
 
 // Member is a member of the group.
 type Member struct {
@@ -57,15 +79,96 @@ type Member struct {
 	*LeafNode
 }
 
-// CommitOptions is what a commit does besides committing the proposals received.
-type CommitOptions struct {
-	Proposals      []Proposal
-	LeafExtensions []Extension // of the own new leaf; nil keeps them
-	// AddOnly leaves out the update path where the proposals allow it: a smaller
-	// commit that gives no post-compromise security.
-	AddOnly bool
-	AAD     []byte // authenticated, not encrypted
+// Group is a member's state of a group. It is not safe for concurrent use.
+//
+// Every method that changes it leaves the changes for TakeChanges, and leaves
+// the Group as it was if it returns an error.
+type Group struct {
+	cfg       Config
+	suite     *suite
+	signer    crypto.Signer
+	own       LeafIndex
+	removed   bool
+	cur       *epoch
+	keys      *secretTree       // of cur
+	past      []*pastEpoch      // the latest first
+	proposals []*cachedProposal // in order of arrival
+	pending   *StagedCommit
+	log       changeLog
 }
+
+// ID returns the group id.
+func (g *Group) ID() []byte { return bytes.Clone(g.cur.context.groupID) }
+
+// Suite returns the group's cipher suite.
+func (g *Group) Suite() Suite { return g.suite.id }
+
+// Epoch returns the number of the present epoch.
+func (g *Group) Epoch() uint64 { return g.cur.context.epoch }
+
+// OwnIndex returns this member's leaf.
+func (g *Group) OwnIndex() LeafIndex { return g.own }
+
+// Active tells whether this member is still in the group. If not, the group is
+// read-only: it opens late messages of its last epochs and nothing else.
+func (g *Group) Active() bool { return !g.removed }
+
+// Members calls for each member in the order of leaves.
+func (g *Group) Members() iter.Seq[Member] {
+	return func(yield func(Member) bool) {
+		g.cur.tree.members(func(i LeafIndex, l *LeafNode) bool { return yield(Member{i, l}) })
+	}
+}
+
+// MemberCount returns the number of members.
+func (g *Group) MemberCount() int { return g.cur.tree.census.leaves() }
+
+// Member returns the member at a leaf.
+func (g *Group) Member(i LeafIndex) (Member, bool) {
+	l := g.cur.tree.leaf(i)
+	return Member{i, l}, l != nil
+}
+
+// GroupContextExtension returns the data of the group's extension of this type.
+func (g *Group) GroupContextExtension(typ uint16) ([]byte, bool) {
+	return findExtension(g.cur.context.extensions, typ)
+}
+
+// GroupContextExtensions returns a copy of all extensions of the group, to start
+// a GroupContextExtensionsProposal from.
+func (g *Group) GroupContextExtensions() []Extension {
+	return cloneExtensions(g.cur.context.extensions)
+}
+
+// EpochAuthenticator returns a secret that members of the same epoch agree on
+// (RFC 9420 §8.7), to tell a fork; nil once removed.
+func (g *Group) EpochAuthenticator() []byte {
+	if g.removed {
+		return nil
+	}
+	return bytes.Clone(g.cur.secrets.authenticator)
+}
+
+// Export derives a secret of n bytes for the application from the present
+// epoch (MLS-Exporter, RFC 9420 §8.5).
+func (g *Group) Export(label string, context []byte, n int) ([]byte, error) {
+	if g.removed {
+		return nil, ErrRemoved
+	}
+	return g.suite.exportChecked(g.cur.secrets.exporter, label, context, n)
+}
+
+func (s *suite) exportChecked(secret []byte, label string, context []byte, n int) ([]byte, error) {
+	if n < 1 || n > maxExport {
+		return nil, fmt.Errorf("mls: cannot export %d bytes", n)
+	}
+	return s.export(secret, label, context, n), nil
+}
+
+// TakeChanges returns the changes to the group's records since the last call, in the
+// order of their keys. Write them in the transaction of whatever the operation
+// belongs to, before any bytes leave the device. Values hold secrets.
+func (g *Group) TakeChanges() []Change { return g.log.take() }
 
 // Change is one change to a group's records. A nil Value deletes.
 type Change struct {
@@ -73,35 +176,17 @@ type Change struct {
 	Value []byte
 }
 
-// Group is a member's state of a group. It is not safe for concurrent use.
-type Group struct{}
-
-func Create(cfg Config, p CreateParams) (*Group, error) { panic("todo") }
-func Join(cfg Config, signer crypto.Signer, bundle *KeyPackageBundle, welcome, tree []byte) (*Group, error) {
-	panic("todo")
+// checkSigner refuses a signer that is not the leaf's.
+func (s *suite) checkSigner(signer crypto.Signer, leaf *LeafNode) error {
+	if signer == nil {
+		return ErrSigner
+	}
+	public, err := s.sig.publicOf(signer)
+	if err != nil {
+		return err
+	}
+	if leaf == nil || !bytes.Equal(public, leaf.SignatureKey) {
+		return ErrSigner
+	}
+	return nil
 }
-
-func Load(cfg Config, signer crypto.Signer, records func(yield func(key, value []byte) bool)) (*Group, error) {
-	panic("todo")
-}
-func (g *Group) ID() []byte                                                 { panic("todo") }
-func (g *Group) Suite() Suite                                               { panic("todo") }
-func (g *Group) Epoch() uint64                                              { panic("todo") }
-func (g *Group) OwnIndex() LeafIndex                                        { panic("todo") }
-func (g *Group) Members() iter.Seq[Member]                                  { panic("todo") }
-func (g *Group) Member(i LeafIndex) (Member, bool)                          { panic("todo") }
-func (g *Group) GroupContextExtension(typ uint16) ([]byte, bool)            { panic("todo") }
-func (g *Group) GroupContextExtensions() []Extension                        { panic("todo") }
-func (g *Group) EpochAuthenticator() []byte                                 { panic("todo") }
-func (g *Group) Active() bool                                               { panic("todo") }
-func (g *Group) Export(label string, context []byte, n int) ([]byte, error) { panic("todo") }
-func (g *Group) TakeChanges() []Change                                      { panic("todo") }
-func (g *Group) Seal(plaintext, aad []byte) ([]byte, error)                 { panic("todo") }
-func (g *Group) Propose(p Proposal) ([]byte, error)                         { panic("todo") }
-func (g *Group) ProposeSelfRemove() ([]byte, error)                         { panic("todo") }
-func (g *Group) Commit(o CommitOptions) (*StagedCommit, error)              { panic("todo") }
-func (g *Group) Pending() *StagedCommit                                     { panic("todo") }
-func (g *Group) MergePending() error                                        { panic("todo") }
-func (g *Group) DiscardPending()                                            { panic("todo") }
-func (g *Group) Process(message []byte) (Result, error)                     { panic("todo") }
-func (g *Group) Merge(s *StagedCommit) error                                { panic("todo") }

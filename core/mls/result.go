@@ -1,5 +1,7 @@
 package mls
 
+import "bytes"
+
 // Result is what Process made of a message: *Application, *ReceivedProposal or *StagedCommit.
 type Result interface{ isResult() }
 
@@ -13,13 +15,18 @@ type Application struct {
 	AAD        []byte
 }
 
-// ReceivedProposal is a valid proposal by another member, kept for the next commit.
+// ReceivedProposal is a valid proposal by another member. It is kept, and goes into the
+// next commit unless Reject is called.
 type ReceivedProposal struct {
 	Sender     LeafIndex
 	SenderLeaf *LeafNode
-	Proposal   Proposal
 	Kind       ProposalType
+	Target     LeafIndex   // of a Remove: who; else the sender
+	Leaf       *LeafNode   // of an Add or Update: the new leaf
+	Extensions []Extension // of GroupContextExtensions: the new ones
 	AAD        []byte
+
+	ref []byte
 }
 
 // StagedCommit is a commit, one's own or a validated one of another member,
@@ -35,15 +42,78 @@ type StagedCommit struct {
 	Committer LeafIndex
 	AAD       []byte
 	Added     []Member // as they will be
-	Removed   []Member // as they were, whether removed or having left
+	Removed   []Member // as they were, whether removed or leaving
 	Updated   []Member // as they will be, the committer among them where it sent a path
+
+	suite *suite
+	base  *epoch
+	next  *epoch // nil where this member is removed
 }
 
 func (*Application) isResult()      {}
 func (*ReceivedProposal) isResult() {}
 func (*StagedCommit) isResult()     {}
 
-func (s *StagedCommit) Export(label string, context []byte, n int) ([]byte, error) { panic("todo") }
-func (s *StagedCommit) GroupContextExtension(typ uint16) ([]byte, bool)            { panic("todo") }
-func (s *StagedCommit) EpochAuthenticator() []byte                                 { panic("todo") }
-func (s *StagedCommit) RemovesSelf() bool                                          { panic("todo") }
+// Export is Group.Export in the epoch that the commit begins.
+func (s *StagedCommit) Export(label string, context []byte, n int) ([]byte, error) {
+	if s.next == nil {
+		return nil, ErrRemoved
+	}
+	return s.suite.exportChecked(s.next.secrets.exporter, label, context, n)
+}
+
+// GroupContextExtension is Group.GroupContextExtension in the epoch that the commit begins.
+func (s *StagedCommit) GroupContextExtension(typ uint16) ([]byte, bool) {
+	if s.next == nil {
+		return nil, false
+	}
+	return findExtension(s.next.context.extensions, typ)
+}
+
+// EpochAuthenticator is Group.EpochAuthenticator in the epoch that the commit begins.
+func (s *StagedCommit) EpochAuthenticator() []byte {
+	if s.next == nil {
+		return nil
+	}
+	return bytes.Clone(s.next.secrets.authenticator)
+}
+
+// RemovesSelf tells whether this member is out once the commit is merged.
+func (s *StagedCommit) RemovesSelf() bool { return s.next == nil }
+
+// describe fills in who is added, removed and updated.
+func (s *StagedCommit) describe(added, removed, updated []LeafIndex, next *ratchetTree) {
+	for _, i := range added {
+		s.Added = append(s.Added, Member{i, next.leaf(i)})
+	}
+	for _, i := range removed {
+		s.Removed = append(s.Removed, Member{i, s.base.tree.leaf(i)})
+	}
+	for _, i := range updated {
+		s.Updated = append(s.Updated, Member{i, next.leaf(i)})
+	}
+}
+
+// touched lists the leaves that the commit changes.
+func (s *StagedCommit) touched() []LeafIndex {
+	var out []LeafIndex
+	for _, list := range [][]Member{s.Added, s.Removed, s.Updated} {
+		for _, m := range list {
+			out = append(out, m.Index)
+		}
+	}
+	return out
+}
+
+// wipe erases the secrets of a commit that is not going to be merged.
+func (s *StagedCommit) wipe() {
+	if s.next == nil {
+		return
+	}
+	s.next.secrets.wipe()
+	for x, key := range s.next.keys {
+		if old := s.base.keys[x]; old == nil || &old[0] != &key[0] {
+			clear(key)
+		}
+	}
+}

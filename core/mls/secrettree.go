@@ -31,10 +31,15 @@ type secretTree struct {
 
 // newSecretTree takes over the encryption secret.
 func newSecretTree(s *suite, epoch uint64, leaves uint32, encryptionSecret []byte) *secretTree {
+	t := emptySecretTree(s, epoch, leaves)
+	t.nodes[rootOf(leaves)] = encryptionSecret
+	return t
+}
+
+func emptySecretTree(s *suite, epoch uint64, leaves uint32) *secretTree {
 	return &secretTree{
 		suite: s, epoch: epoch, leaves: leaves,
-		nodes:    map[nodeIndex][]byte{rootOf(leaves): encryptionSecret},
-		ratchets: map[ratchetID]*ratchet{},
+		nodes: map[nodeIndex][]byte{}, ratchets: map[ratchetID]*ratchet{},
 	}
 }
 

@@ -105,10 +105,22 @@ func (t *ratchetTree) update(i LeafIndex, leaf *LeafNode) {
 func (t *ratchetTree) remove(i LeafIndex) {
 	t.set(i.node(), node{})
 	t.blankPath(i)
+	t.shrink()
+}
+
+// shrink halves the tree while its right half is blank.
+func (t *ratchetTree) shrink() {
 	for t.leaves() > 1 && !t.occupied(t.root().right()) {
 		t.nodes = t.nodes[:len(t.nodes)/2]
 		t.hashes = t.hashes[:len(t.nodes)]
 	}
+}
+
+// grow extends the tree to this many leaves, a power of two.
+func (t *ratchetTree) grow(leaves uint32) {
+	more := int(2*leaves-1) - len(t.nodes)
+	t.nodes = append(t.nodes, make([]node, more)...)
+	t.hashes = append(t.hashes, make([][]byte, more)...)
 }
 
 // add puts a leaf at the leftmost blank place (§12.1.1).
@@ -119,9 +131,7 @@ func (t *ratchetTree) add(leaf *LeafNode) LeafIndex {
 	}
 	t.firstBlank = i + 1
 	if uint32(i) >= t.leaves() {
-		grown := 2*len(t.nodes) + 1
-		t.nodes = append(t.nodes, make([]node, grown-len(t.nodes))...)
-		t.hashes = append(t.hashes, make([][]byte, grown-len(t.hashes))...)
+		t.grow(2 * t.leaves())
 	}
 	t.set(i.node(), node{leaf: leaf.detach()})
 	for _, x := range directPath(i.node(), t.leaves()) {

@@ -3,9 +3,7 @@ package mls
 import (
 	"bytes"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
 )
 
 // validate checks a tree that came from outside as RFC 9420 §12.4.3.1 asks,
@@ -49,23 +47,7 @@ func (t *ratchetTree) checkKeys() error {
 
 // checkLeaves checks every leaf and its signature, over all cores.
 func (t *ratchetTree) checkLeaves(groupID []byte) error {
-	workers := runtime.GOMAXPROCS(0)
-	errs := make([]error, workers)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := uint32(w); i < t.leaves() && errs[w] == nil; i += uint32(workers) {
-				errs[w] = t.checkLeaf(groupID, LeafIndex(i))
-			}
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return inParallel(int(t.leaves()), func(i int) error { return t.checkLeaf(groupID, LeafIndex(i)) })
 }
 
 func (t *ratchetTree) checkLeaf(groupID []byte, i LeafIndex) error {

@@ -1,0 +1,215 @@
+package mls
+
+import (
+	"fmt"
+	"slices"
+)
+
+// CommitOptions is what a commit does besides committing the proposals received.
+type CommitOptions struct {
+	Proposals      []Proposal
+	LeafExtensions []Extension // of the own new leaf; nil keeps them
+	// AddOnly leaves out the update path where the proposals allow it: a smaller
+	// commit that gives no post-compromise security.
+	AddOnly bool
+	AAD     []byte // authenticated, not encrypted
+}
+
+// Commit stages a commit of the proposals given and of those received
+// (RFC 9420 §12.4.1), with a fresh key for this member unless AddOnly. It
+// becomes the group's pending commit and changes nothing else: publish it, then
+// MergePending when the delivery service has accepted it, or DiscardPending.
+// ErrPending, ErrRemoved, ErrLeaving; *ValidationError for a proposal that
+// cannot be committed.
+func (g *Group) Commit(o CommitOptions) (*StagedCommit, error) {
+	if err := g.mayCommit(); err != nil {
+		return nil, err
+	}
+	for _, p := range o.Proposals {
+		if p.typ == ProposalAdd && p.err == nil && !p.keyPackage.leaf.Lifetime.Contains(g.cfg.now()) {
+			return nil, invalid("7.3", "key package is outside its lifetime")
+		}
+	}
+	list, out, err := g.applyGathered(o.Proposals)
+	if err != nil {
+		return nil, err
+	}
+	c := &commit{proposals: make([]proposalOrRef, len(list))}
+	for i, p := range list {
+		if p.ref != nil {
+			c.proposals[i].ref = p.ref
+		} else {
+			c.proposals[i].proposal = p.Proposal
+		}
+	}
+	path := &newPath{keys: privateKeys{}, commitSecret: make([]byte, g.suite.nh)}
+	if out.needsPath || !o.AddOnly {
+		if path, err = g.newPath(out, o.LeafExtensions); err != nil {
+			return nil, err
+		}
+		c.path = &path.path
+	}
+	defer path.wipe()
+	return g.publishable(c, o.AAD, out, path)
+}
+
+func (g *Group) mayCommit() error {
+	if g.removed {
+		return ErrRemoved
+	}
+	if g.pending != nil {
+		return ErrPending
+	}
+	for _, p := range g.proposals {
+		if p.typ == ProposalSelfRemove && p.sender == g.own {
+			return ErrLeaving
+		}
+	}
+	return nil
+}
+
+// newPath makes the update path of a commit and seals it.
+func (g *Group) newPath(out *outcome, leafExtensions []Extension) (*newPath, error) {
+	leaf := *g.cur.tree.leaf(g.own)
+	if leafExtensions != nil {
+		leaf.Extensions = cloneExtensions(leafExtensions)
+		leaf.Capabilities.Extensions = slices.Clone(leaf.Capabilities.Extensions)
+		for _, e := range leafExtensions {
+			if !defaultExtension(e.Type) {
+				leaf.Capabilities.Extensions = merge(leaf.Capabilities.Extensions, e.Type)
+			}
+		}
+	}
+	if err := checkExtensions(leaf.Extensions); err != nil {
+		return nil, err
+	}
+	path, err := out.tree.createPath(g.own, &leaf, g.signer, g.cur.context.groupID)
+	if err != nil {
+		return nil, err
+	}
+	context := g.nextContext(out, g.cur.context.confirmedTranscriptHash)
+	return path, path.seal(out.tree, out.added, marshal(context))
+}
+
+// nextContext is the group context of the next epoch (§12.4.1), provisional as
+// long as the transcript hash is that of the present one.
+func (g *Group) nextContext(out *outcome, confirmed []byte) *groupContext {
+	return &groupContext{
+		suite: g.suite.id, groupID: g.cur.context.groupID, epoch: g.cur.context.epoch + 1,
+		treeHash: out.tree.rootHash(), confirmedTranscriptHash: confirmed, extensions: out.extensions,
+	}
+}
+
+// publishable signs and encrypts a commit, computes the epoch it begins and the
+// Welcome into it, and makes it the pending one.
+func (g *Group) publishable(c *commit, aad []byte, out *outcome, path *newPath) (*StagedCommit, error) {
+	content := g.content(contentCommit, marshal(c), aad)
+	content.content.commit = c
+	if err := content.sign(g.suite, g.signer, g.cur.contextRaw); err != nil {
+		return nil, err
+	}
+	next, j := g.nextEpoch(out, content, path.commitSecret)
+	defer j.wipe()
+	next.confirmationTag = g.suite.mac(next.secrets.confirmation, next.context.confirmedTranscriptHash)
+	next.interim = g.suite.interimHash(next.context.confirmedTranscriptHash, next.confirmationTag)
+	next.keys = g.cur.keys.carry(path.keys, g.cur.tree, out.tree)
+	content.confirmationTag = next.confirmationTag
+
+	staged := &StagedCommit{
+		Epoch: g.cur.context.epoch, Committer: g.own, AAD: content.content.aad, suite: g.suite, base: g.cur, next: next,
+	}
+	updated := out.updated
+	if c.path != nil {
+		updated = append(slices.Clone(updated), g.own)
+	}
+	staged.describe(out.added, out.removed, updated, out.tree)
+	var err error
+	if staged.Welcome, err = g.welcome(out, path, next, j); err != nil {
+		return nil, err
+	}
+	step, err := g.keys.send(g.own, ratchetHandshake)
+	if err != nil {
+		return nil, err
+	}
+	if staged.Message, err = g.encrypt(content, step); err != nil {
+		return nil, err
+	}
+	g.pending = staged
+	g.log.put(recordPending, marshalPending(staged))
+	return staged, nil
+}
+
+// nextEpoch advances transcript and key schedule by a commit; confirmation tag,
+// interim hash and private keys are still to be set.
+func (g *Group) nextEpoch(out *outcome, content *authenticatedContent, commitSecret []byte) (*epoch, joiner) {
+	s := g.suite
+	e := &epoch{tree: out.tree}
+	e.context = *g.nextContext(out, s.confirmedHash(g.cur.interim, content))
+	e.contextRaw = marshal(&e.context)
+	j := s.joinerOf(g.cur.secrets.init, commitSecret, s.pskSecret(nil), e.contextRaw)
+	e.secrets = s.epochOf(j, e.contextRaw)
+	return e, j
+}
+
+// welcome makes the Welcome for those added, nil if there is nobody (§12.4.3.1).
+func (g *Group) welcome(out *outcome, path *newPath, next *epoch, j joiner) ([]byte, error) {
+	if len(out.added) == 0 {
+		return nil, nil
+	}
+	s := g.suite
+	info := &groupInfo{
+		context: next.context, extensions: []Extension{{Type: ExtRatchetTree, Data: marshal(out.tree)}},
+		confirmationTag: next.confirmationTag, signer: g.own,
+	}
+	if err := info.sign(s, g.signer); err != nil {
+		return nil, err
+	}
+	key, nonce := s.welcomeKey(j.welcomeSecret)
+	encrypted, err := s.seal(key, nonce, nil, marshal(info))
+	if err != nil {
+		return nil, err
+	}
+	w := &welcome{suite: s.id, groupInfo: encrypted, secrets: make([]encryptedGroupSecrets, len(out.added))}
+	err = inParallel(len(out.added), func(i int) (err error) {
+		secrets := marshal(&groupSecrets{joinerSecret: j.joinerSecret, pathSecret: path.secretFor(out.added[i])})
+		defer clear(secrets)
+		kp := out.joiners[i]
+		w.secrets[i].newMember = s.keyPackageRef(kp.raw)
+		w.secrets[i].secrets, err = s.encryptWithLabel(kp.initKey, "Welcome", encrypted, secrets)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return marshal(&message{wireFormat: wireWelcome, welcome: w}), nil
+}
+
+// secretFor gives the path secret of the lowest node of the path above a leaf,
+// nil where there is no path.
+func (p *newPath) secretFor(leaf LeafIndex) []byte {
+	for k, step := range p.steps {
+		if step.node.covers(leaf) {
+			return p.secrets[k]
+		}
+	}
+	return nil
+}
+
+// content frames a body of this member for the present epoch.
+func (g *Group) content(typ contentType, body, aad []byte) *authenticatedContent {
+	return &authenticatedContent{wireFormat: wirePrivate, content: framedContent{
+		groupID: g.cur.context.groupID, epoch: g.cur.context.epoch,
+		sender: sender{senderMember, uint32(g.own)}, aad: slices.Clone(aad), typ: typ, body: body,
+	}}
+}
+
+// encrypt protects signed content and makes the use of its key final.
+func (g *Group) encrypt(content *authenticatedContent, step *keyStep) ([]byte, error) {
+	m, err := content.protect(g.suite, g.cur.secrets.senderData, step.keyUse, g.cfg.Padding)
+	if err != nil {
+		return nil, fmt.Errorf("mls: encrypting: %w", err)
+	}
+	step.wipe()
+	step.apply(g.log)
+	return marshal(&message{wireFormat: wirePrivate, private: m}), nil
+}

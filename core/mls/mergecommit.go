@@ -1,0 +1,152 @@
+package mls
+
+import (
+	"slices"
+)
+
+// Pending returns the group's own staged commit, nil if there is none.
+func (g *Group) Pending() *StagedCommit { return g.pending }
+
+// MergePending applies the own staged commit, once the delivery service has
+// accepted it. ErrNoPending.
+func (g *Group) MergePending() error {
+	if g.pending == nil {
+		return ErrNoPending
+	}
+	return g.Merge(g.pending)
+}
+
+// DiscardPending gives up the own staged commit, if there is one.
+func (g *Group) DiscardPending() {
+	if g.pending == nil {
+		return
+	}
+	g.pending.wipe()
+	g.pending = nil
+	g.log.delete(recordPending)
+}
+
+// Merge applies a staged commit: the epoch it ends becomes a past one, its
+// proposals are forgotten, and a pending commit of one's own that is not this
+// one is discarded. Where the commit removes this member, the group becomes
+// read-only. ErrStale if the commit is not for the present epoch.
+func (g *Group) Merge(s *StagedCommit) error {
+	if g.removed {
+		return ErrRemoved
+	}
+	if s.base != g.cur {
+		return ErrStale
+	}
+	if g.pending == s {
+		g.pending = nil
+		g.log.delete(recordPending)
+	}
+	g.DiscardPending()
+	g.forgetProposals()
+	if s.next == nil {
+		g.leave()
+		return nil
+	}
+	g.retire(s.touched())
+	prev := g.cur
+	g.enter(s.next, prev.tree)
+	for x, key := range prev.keys {
+		if next := s.next.keys[x]; next == nil || &next[0] != &key[0] {
+			clear(key)
+			if next == nil {
+				g.log.delete(recordKey32(prefixKey, uint32(x)))
+			}
+		}
+	}
+	prev.keys, prev.tree = nil, nil
+	return nil
+}
+
+// enter makes e the present epoch and records it; prev is the tree on record.
+func (g *Group) enter(e *epoch, prev *ratchetTree) {
+	g.cur = e
+	e.tree.census.fold()
+	for x := range max(len(prev.nodes), len(e.tree.nodes)) {
+		if n, changed := changedNode(prev, e.tree, x); changed {
+			key := recordKey32(prefixNode, uint32(x))
+			if n.blank() {
+				g.log.delete(key)
+			} else {
+				g.log.put(key, marshal(n))
+			}
+		}
+	}
+	for x, key := range e.keys {
+		g.log.put(recordKey32(prefixKey, uint32(x)), slices.Clone(key))
+	}
+	g.keys = newSecretTree(g.suite, e.context.epoch, e.tree.leaves(), e.secrets.encryption)
+	e.secrets.encryption = nil
+	root := e.tree.root()
+	g.log.put(recordKeyEpoch(prefixSecret, e.context.epoch, uint32(root)), slices.Clone(g.keys.nodes[root]))
+	g.log.put(recordEpoch, marshal(e))
+}
+
+func changedNode(prev, next *ratchetTree, x int) (node, bool) {
+	var p, n node
+	if x < len(prev.nodes) {
+		p = prev.nodes[x]
+	}
+	if x < len(next.nodes) {
+		n = next.nodes[x]
+	}
+	return n, p != n
+}
+
+// retire makes the present epoch a past one; touched are the leaves that the
+// next one changes.
+func (g *Group) retire(touched []LeafIndex) {
+	e := g.cur
+	p := &pastEpoch{
+		epoch: e.context.epoch, contextRaw: e.contextRaw, senderData: slices.Clone(e.secrets.senderData),
+		keys: g.keys, changed: map[LeafIndex]*LeafNode{},
+	}
+	e.secrets.wipe()
+	p.keys.forgetHandshakes(g.log)
+	g.log.put(recordKeyEpoch(prefixPast, p.epoch), marshal(p))
+	for _, i := range touched {
+		leaf := e.tree.leaf(i)
+		p.changed[i] = leaf
+		value := []byte{}
+		if leaf != nil {
+			value = slices.Clone(leaf.raw)
+		}
+		g.log.put(recordKeyEpoch(prefixPastMember, p.epoch, uint32(i)), value)
+	}
+	g.past = slices.Insert(g.past, 0, p)
+	for len(g.past) > g.cfg.PastEpochs {
+		last := len(g.past) - 1
+		g.past[last].forget(g.log)
+		g.past = g.past[:last]
+	}
+}
+
+// leave makes the group read-only: every secret goes but those that open late
+// messages of the epochs that were.
+func (g *Group) leave() {
+	g.removed = true
+	senderData := slices.Clone(g.cur.secrets.senderData)
+	g.cur.secrets.wipe()
+	g.cur.secrets = &epochSecrets{senderData: senderData}
+	for x, key := range g.cur.keys {
+		clear(key)
+		g.log.delete(recordKey32(prefixKey, uint32(x)))
+	}
+	g.cur.keys = nil
+	g.keys.forgetHandshakes(g.log)
+	g.log.put(recordEpoch, marshal(g.cur))
+	g.recordGroup()
+}
+
+func (g *Group) recordGroup() {
+	var w writer
+	w.u8(recordVersion)
+	w.u16(uint16(g.suite.id))
+	w.u32(uint32(g.own))
+	w.optional(g.removed)
+	g.log.put(recordGroup, w.b)
+}

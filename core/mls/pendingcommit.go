@@ -1,0 +1,124 @@
+package mls
+
+// marshalPending writes the record of the own staged commit: its messages, what
+// it does, and how the next epoch differs from the present one.
+func marshalPending(s *StagedCommit) []byte {
+	var w writer
+	w.u8(recordVersion)
+	w.vec(s.Message)
+	w.vec(s.Welcome)
+	w.vec(s.AAD)
+	for _, list := range [][]Member{s.Added, s.Removed, s.Updated} {
+		w.length(4 * len(list))
+		for _, m := range list {
+			w.u32(uint32(m.Index))
+		}
+	}
+	w.nested(s.next.encode)
+	w.vec(s.next.secrets.encryption)
+	w.u32(s.next.tree.leaves())
+	w.nested(func(w *writer) {
+		for x := range max(len(s.base.tree.nodes), len(s.next.tree.nodes)) {
+			if n, changed := changedNode(s.base.tree, s.next.tree, x); changed {
+				w.u32(uint32(x))
+				w.optional(!n.blank())
+				if !n.blank() {
+					n.encode(w)
+				}
+			}
+		}
+	})
+	w.nested(func(w *writer) {
+		for x, key := range s.next.keys {
+			w.u32(uint32(x))
+			w.vec(key)
+		}
+	})
+	return w.b
+}
+
+type nodeChange struct {
+	x    nodeIndex
+	node node
+}
+
+// readPending is the inverse of marshalPending, given the group's present state.
+func (g *Group) readPending(r *reader) *StagedCommit {
+	if v := r.u8(); v != recordVersion {
+		r.fail("pending record of version %d", v)
+	}
+	s := &StagedCommit{Message: r.vec(), Welcome: r.vec(), AAD: r.vec(), Committer: g.own, suite: g.suite, base: g.cur}
+	if len(s.Welcome) == 0 {
+		s.Welcome = nil
+	}
+	s.Epoch = g.cur.context.epoch
+	readIndex := func(r *reader) LeafIndex { return LeafIndex(r.u32()) }
+	added, removed, updated := readList(r, readIndex), readList(r, readIndex), readList(r, readIndex)
+	next, err := unmarshal(r.vec(), readEpoch)
+	if r.err != nil || err != nil {
+		r.fail("epoch of the pending commit")
+		return s
+	}
+	s.next = next
+	next.secrets.encryption = r.vec()
+	leaves := r.u32()
+	changes := readList(r, func(r *reader) nodeChange {
+		c := nodeChange{x: nodeIndex(r.u32())}
+		if r.optional() {
+			c.node = readNode(r)
+		}
+		return c
+	})
+	next.keys = privateKeys{}
+	readList(r, func(r *reader) struct{} {
+		x := nodeIndex(r.u32())
+		next.keys[x] = r.vec()
+		return struct{}{}
+	})
+	if r.err != nil {
+		return s
+	}
+	if next.tree = g.changedTree(leaves, changes); next.tree == nil {
+		r.fail("tree of the pending commit")
+		return s
+	}
+	if err := g.checkEpoch(next); err != nil {
+		r.fail("%v", err)
+		return s
+	}
+	for _, i := range removed {
+		if g.cur.tree.leaf(i) == nil {
+			r.fail("removed leaf %d", i)
+		}
+	}
+	for _, i := range append(added, updated...) {
+		if next.tree.leaf(i) == nil {
+			r.fail("changed leaf %d", i)
+		}
+	}
+	s.describe(added, removed, updated, next.tree)
+	return s
+}
+
+// changedTree applies recorded changes to a copy of the tree, nil where they do not fit.
+func (g *Group) changedTree(leaves uint32, changes []nodeChange) *ratchetTree {
+	t := g.cur.tree.clone()
+	size := t.leaves()
+	if leaves == 0 || leaves&(leaves-1) != 0 || int64(leaves) > int64(size)+int64(len(changes))*2 {
+		return nil
+	}
+	if leaves > size {
+		t.grow(leaves)
+	}
+	for _, c := range changes {
+		if int(c.x) >= len(t.nodes) || !c.node.fits(c.x) {
+			return nil
+		}
+		t.set(c.x, c.node)
+	}
+	t.shrink()
+	if t.leaves() != leaves {
+		return nil
+	}
+	return t
+}

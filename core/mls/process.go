@@ -1,0 +1,162 @@
+package mls
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// Process takes a group message from the wire (an MLSMessage): it opens
+// application messages, keeps valid proposals, and stages commits, fully
+// validated, for Merge. What it returns beside errors is *Application,
+// *ReceivedProposal or *StagedCommit. Message keys are used up unless an error is
+// returned.
+//
+// Ordinary errors: ErrOwnMessage, ErrAlreadyUsed, ErrOldEpoch, ErrFutureEpoch. The
+// others mean that the message is not good, see errors.go.
+func (g *Group) Process(mlsMessage []byte) (Result, error) {
+	m, err := unmarshal(bytes.Clone(mlsMessage), readMessage)
+	switch {
+	case err != nil:
+		return nil, err
+	case m.private != nil:
+		return g.processPrivate(m.private)
+	case m.public != nil:
+		return g.processPublic(m.public)
+	default:
+		return nil, fmt.Errorf("%w: not a group message", ErrUnsupported)
+	}
+}
+
+// checkHandshake refuses handshake messages of any but the present epoch.
+func (g *Group) checkHandshake(number uint64) error {
+	if g.removed {
+		return ErrRemoved
+	}
+	if number < g.cur.context.epoch {
+		return fmt.Errorf("%w: handshake of %d, the present one is %d", ErrOldEpoch, number, g.cur.context.epoch)
+	}
+	return nil
+}
+
+func (g *Group) processPrivate(m *privateMessage) (Result, error) {
+	if !bytes.Equal(m.groupID, g.cur.context.groupID) {
+		return nil, ErrWrongGroup
+	}
+	if m.typ != contentApplication {
+		if err := g.checkHandshake(m.epoch); err != nil {
+			return nil, err
+		}
+	}
+	e, err := g.messageEpoch(m.epoch)
+	if err != nil {
+		return nil, err
+	}
+	d, err := m.sender(g.suite, e.senderData)
+	if err != nil {
+		return nil, err
+	}
+	if d.leaf == g.own {
+		return nil, ErrOwnMessage
+	}
+	leaf := e.leaf(d.leaf)
+	if leaf == nil {
+		return nil, invalid("6.3.2", "sender %d is not a member", d.leaf)
+	}
+	step, err := e.keys.receive(d.leaf, m.typ.ratchet(), d.generation, g.cfg.Forward, g.cfg.OutOfOrder)
+	if err != nil {
+		return nil, err
+	}
+	content, err := m.unprotect(g.suite, d, step.keyUse)
+	if err != nil {
+		return nil, err
+	}
+	if !content.verify(g.suite, leaf.SignatureKey, e.contextRaw) {
+		return nil, ErrInvalidSignature
+	}
+	var result Result
+	if m.typ == contentApplication {
+		result = &Application{
+			Sender: d.leaf, SenderLeaf: leaf, Epoch: m.epoch, Generation: d.generation,
+			Data: content.content.application, AAD: m.aad,
+		}
+	} else if result, err = g.handshake(content, leaf); err != nil {
+		return nil, err
+	}
+	step.wipe()
+	step.apply(g.log)
+	return result, nil
+}
+
+func (g *Group) processPublic(m *publicMessage) (Result, error) {
+	c := &m.content
+	if !bytes.Equal(c.groupID, g.cur.context.groupID) {
+		return nil, ErrWrongGroup
+	}
+	if err := g.checkHandshake(c.epoch); err != nil {
+		return nil, err
+	}
+	if c.epoch > g.cur.context.epoch {
+		return nil, ErrFutureEpoch
+	}
+	if c.typ == contentApplication {
+		return nil, invalid("6.2", "application data in a public message")
+	}
+	if c.sender.typ != senderMember {
+		return nil, fmt.Errorf("%w: sender type %d", ErrUnsupported, c.sender.typ)
+	}
+	if !m.verifyMembership(g.suite, g.cur.secrets.membership, g.cur.contextRaw) {
+		return nil, fmt.Errorf("%w: membership tag", ErrInvalidSignature)
+	}
+	i := LeafIndex(c.sender.index)
+	if i == g.own {
+		return nil, ErrOwnMessage
+	}
+	leaf := g.cur.tree.leaf(i)
+	if leaf == nil {
+		return nil, invalid("6.1", "sender %d is not a member", i)
+	}
+	if !m.verify(g.suite, leaf.SignatureKey, g.cur.contextRaw) {
+		return nil, ErrInvalidSignature
+	}
+	return g.handshake(&m.authenticatedContent, leaf)
+}
+
+func (g *Group) handshake(content *authenticatedContent, leaf *LeafNode) (Result, error) {
+	if content.content.typ == contentCommit {
+		return g.stage(content)
+	}
+	return g.receiveProposal(content, leaf)
+}
+
+func (g *Group) receiveProposal(content *authenticatedContent, leaf *LeafNode) (Result, error) {
+	c := &content.content
+	p := c.proposal
+	i := LeafIndex(c.sender.index)
+	if err := g.checkProposal(p, i, g.cur.context.extensions); err != nil {
+		return nil, err
+	}
+	ref := g.suite.proposalRef(marshal(content))
+	if g.cached(ref) != nil {
+		return nil, ErrAlreadyUsed
+	}
+	result := &ReceivedProposal{Sender: i, SenderLeaf: leaf, Kind: p.typ, Target: i, Extensions: p.extensions, AAD: c.aad, ref: ref}
+	switch p.typ {
+	case ProposalRemove:
+		result.Target = p.removed
+	case ProposalAdd:
+		result.Leaf = p.keyPackage.leaf
+	case ProposalUpdate:
+		result.Leaf = p.leaf
+	}
+	g.cacheProposal(content, nil)
+	return result, nil
+}
+
+// Reject keeps a received proposal out of this member's own commits. Another
+// member may commit it all the same, which is to be judged then.
+func (g *Group) Reject(p *ReceivedProposal) {
+	if c := g.cached(p.ref); c != nil {
+		c.rejected = true
+		g.log.put(recordKey32(prefixProposal, c.seq), marshal(c))
+	}
+}

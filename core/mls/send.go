@@ -1,0 +1,85 @@
+package mls
+
+import "bytes"
+
+// Seal encrypts an application message to the group and signs it; aad is
+// authenticated and readable by anybody. Take the changes and store them before
+// the message leaves the device: that is what keeps its key from being used twice.
+// ErrRemoved; ErrLeaving is not returned: one may still write before one is out.
+func (g *Group) Seal(plaintext, aad []byte) ([]byte, error) {
+	if g.removed {
+		return nil, ErrRemoved
+	}
+	var w writer
+	w.vec(plaintext)
+	return g.send(g.content(contentApplication, w.b, aad))
+}
+
+// Propose publishes a proposal, to be committed by whoever commits next. It
+// counts in one's own next commit as well.
+func (g *Group) Propose(p Proposal) ([]byte, error) {
+	if g.removed {
+		return nil, ErrRemoved
+	}
+	if p.typ == ProposalUpdate || p.typ == ProposalSelfRemove {
+		return nil, invalid("12.1", "use ProposeUpdate or ProposeSelfRemove")
+	}
+	return g.propose(&p, nil)
+}
+
+// ProposeSelfRemove asks the others to commit this member's leaving. From here
+// on it cannot commit itself. Every member must have the SelfRemove capability.
+func (g *Group) ProposeSelfRemove() ([]byte, error) {
+	if g.removed {
+		return nil, ErrRemoved
+	}
+	if !g.cur.tree.census.allHaveProposal(uint16(ProposalSelfRemove)) {
+		return nil, invalid("7.2", "a member does not support self-remove")
+	}
+	return g.propose(&Proposal{typ: ProposalSelfRemove}, nil)
+}
+
+// ProposeUpdate asks whoever commits next to give this member a new leaf, with
+// a fresh key and, if not nil, these extensions.
+func (g *Group) ProposeUpdate(leafExtensions []Extension) ([]byte, error) {
+	if g.removed {
+		return nil, ErrRemoved
+	}
+	leaf := *g.cur.tree.leaf(g.own)
+	private, public, err := g.suite.generateKeyPair()
+	if err != nil {
+		return nil, err
+	}
+	leaf.raw, leaf.EncryptionKey, leaf.Source, leaf.parentHash, leaf.Lifetime = nil, public, SourceUpdate, nil, Lifetime{}
+	if leafExtensions != nil {
+		leaf.Extensions = cloneExtensions(leafExtensions)
+	}
+	if err := leaf.sign(g.suite, g.signer, g.cur.context.groupID, g.own); err != nil {
+		return nil, err
+	}
+	return g.propose(&Proposal{typ: ProposalUpdate, leaf: &leaf}, private)
+}
+
+func (g *Group) propose(p *Proposal, newPrivate []byte) ([]byte, error) {
+	if err := g.checkProposal(p, g.own, g.cur.context.extensions); err != nil {
+		return nil, err
+	}
+	content := g.content(contentProposal, marshal(p), nil)
+	content.content.proposal = p
+	out, err := g.send(content)
+	if err == nil {
+		g.cacheProposal(content, bytes.Clone(newPrivate))
+	}
+	return out, err
+}
+
+func (g *Group) send(content *authenticatedContent) ([]byte, error) {
+	if err := content.sign(g.suite, g.signer, g.cur.contextRaw); err != nil {
+		return nil, err
+	}
+	step, err := g.keys.send(g.own, content.content.typ.ratchet())
+	if err != nil {
+		return nil, err
+	}
+	return g.encrypt(content, step)
+}
