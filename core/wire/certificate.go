@@ -155,8 +155,22 @@ func readKey(path string) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// writeNew writes a file that must not exist yet, completely or not at all.
+// writeNew writes a file that must not exist yet, completely or not at all,
+// and so that a power cut does not take it back.
 func writeNew(path string, data []byte) error {
+	if err := placeNew(path, data); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	_ = dir.Sync() // not every system can
+	return nil
+}
+
+func placeNew(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return err

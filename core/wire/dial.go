@@ -145,7 +145,7 @@ func dialFirst(ctx context.Context, addrs []netip.Addr, dial func(context.Contex
 	}()
 	next := time.NewTimer(0)
 	defer next.Stop()
-	var worst error
+	var failure error
 	for len(addrs) > 0 || pending > 0 {
 		select {
 		case <-next.C:
@@ -167,11 +167,11 @@ func dialFirst(ctx context.Context, addrs []netip.Addr, dial func(context.Contex
 			if errors.Is(r.err, ErrPinMismatch) {
 				defer time.AfterFunc(secondOpinion, cancel).Stop()
 			}
-			worst = moreTelling(worst, r.err)
+			failure = moreTelling(failure, r.err)
 			next.Reset(0)
 		}
 	}
-	return nil, worst
+	return nil, failure
 }
 
 // moreTelling prefers the error of a server that answered over silence.

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -154,12 +153,9 @@ func (e panicError) Error() string {
 
 // refuse answers with an error and counts what was malformed.
 func (x *exchange) refuse(id uint32, err error) {
-	if x.stream.Context().Err() != nil || errors.Is(err, context.Canceled) && x.peer.Context().Err() != nil {
+	_, reset := errors.AsType[*quic.StreamError](err)
+	if reset || x.stream.Context().Err() != nil {
 		x.abort() // the caller is gone, or has given up
-		return
-	}
-	if _, reset := errors.AsType[*quic.StreamError](err); reset {
-		x.abort()
 		return
 	}
 	answer, malformed := x.classify(err)

@@ -19,8 +19,8 @@ const (
 // The largest payloads in bytes that flow from the server to the client: room
 // for the largest commit and what surrounds it.
 const (
-	MaxResponse = 17 << 20
-	MaxPush     = 17 << 20
+	MaxResponse = MaxRequest + 1<<20
+	MaxPush     = MaxRequest + 1<<20
 )
 
 // Request is the frame method_id u16 · request_id u32 · payload_len u32 · payload.

@@ -13,9 +13,11 @@ import (
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
-// DefaultMaxPayload is the largest request payload, in bytes, of a method
-// that states no max_payload.
-const DefaultMaxPayload = 1 << 20
+// Largest request payloads in bytes.
+const (
+	DefaultMaxPayload = 1 << 20  // of a method that states no max_payload
+	MaxRequest        = 16 << 20 // of any method
+)
 
 // Method is one rpc of package qpc.v1 with what its options state.
 type Method struct {
@@ -125,8 +127,8 @@ func methodOf(d protoreflect.MethodDescriptor) (*Method, error) {
 		return nil, fmt.Errorf("no access option")
 	case m.Rate == qpcv1.RateClass_RATE_CLASS_UNSPECIFIED:
 		return nil, fmt.Errorf("no rate_class option")
-	case m.MaxPayload > MaxResponse:
-		return nil, fmt.Errorf("max_payload %d is above %d", m.MaxPayload, MaxResponse)
+	case m.MaxPayload > MaxRequest:
+		return nil, fmt.Errorf("max_payload %d is above %d", m.MaxPayload, MaxRequest)
 	}
 	if m.MaxPayload == 0 {
 		m.MaxPayload = DefaultMaxPayload

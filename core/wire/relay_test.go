@@ -44,7 +44,9 @@ func pump(in, out *net.UDPConn, route func(from *net.UDPAddr) *net.UDPAddr, mu *
 		mu.Lock()
 		to := route(from)
 		mu.Unlock()
-		_, _ = out.WriteToUDP(b[:n], to)
+		if to != nil {
+			_, _ = out.WriteToUDP(b[:n], to)
+		}
 	}
 }
 
@@ -58,4 +60,11 @@ func (r *relay) forwardTo(addr string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.server = a
+}
+
+// cut lets nothing through to the server any more.
+func (r *relay) cut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.server = nil
 }

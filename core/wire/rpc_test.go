@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
@@ -283,15 +284,16 @@ func TestOwnClose(t *testing.T) {
 	}
 }
 
-func TestIdleTimeout(t *testing.T) {
+func TestSilenceEndsTheConnection(t *testing.T) {
 	s := serve(t, healthRouter(), ServeOptions{})
-	c := s.dial(t, DialOptions{IdleTimeout: 300 * time.Millisecond, KeepAlive: time.Hour})
-	// The keep-alive is at most half of the idle timeout, so silence needs a
-	// server that is gone without a word.
-	_ = c.socket.SetReadDeadline(time.Now())
-	_ = c.socket.Close()
+	relay := newRelay(t)
+	relay.forwardTo(s.link.Addr())
+	s.link.Port = relay.port()
+	c := s.dial(t, DialOptions{IdleTimeout: 200 * time.Millisecond})
+	mustHealth(t, c)
+	relay.cut()
 	receive(t, c.Done(), "the connection's end")
-	if !errors.Is(c.Err(), ErrClosed) {
+	if _, idle := errors.AsType[*quic.IdleTimeoutError](c.Err()); !idle || !errors.Is(c.Err(), ErrClosed) {
 		t.Error(c.Err())
 	}
 }
