@@ -2,15 +2,17 @@ package client
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"quicprochat/core/identity"
+	"quicprochat/core/mls"
+	"quicprochat/core/vault"
 	"quicprochat/core/wire"
 )
-
-var errTODO = errors.New("client: not implemented yet")
 
 type (
 	// AccountID names an account for ever.
@@ -24,118 +26,200 @@ type (
 // ParseLink reads a qpc:// link as a person pastes it.
 func ParseLink(s string) (Link, error) { return wire.ParseLink(s) }
 
-// Options says where a profile lives and how the client behaves.
-type Options struct {
-	// Dir is the profile's directory; one account on one device.
-	Dir string
-	// DeviceName is what people see of this device; at most 64 bytes.
-	DeviceName string
-	// Logger gets events without names, ids or content; nil discards them.
-	Logger *slog.Logger
-	// Now is the clock; nil is time.Now.
-	Now func() time.Time
+// Client is one device of one account. Its methods may be called from any
+// goroutine.
+type Client struct {
+	log    *slog.Logger
+	now    func() time.Time
+	vault  *vault.Vault
+	self   *profile
+	groups mls.Config
+	people *people
+	events subscribers
+	status *status
+	inbox  *inbox
+	acks   *acks
+
+	account   *connection // authenticated: the own queue, keys and devices
+	anonymous *connection // never authenticated: everything about others
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	keys     sync.Mutex // held while KeyPackages are made
+	starting sync.Mutex // held while a direct chat is started
+	start    chan struct{} // wakes maintenance
+
+	mu            sync.Mutex
+	conversations map[ConversationID]*conversation
 }
 
-// Client is one device of one account.
-type Client struct{}
-
-// HasProfile says whether dir holds a profile to Open.
-func HasProfile(dir string) bool { return false }
-
-// Register makes an account and its first device, and the profile in o.Dir.
-func Register(ctx context.Context, o Options, link Link, name, password string) (*Client, error) {
-	return nil, errTODO
-}
-
-// Login adds this device to an account, and makes the profile in o.Dir.
-func Login(ctx context.Context, o Options, link Link, name, password string) (*Client, error) {
-	return nil, errTODO
-}
-
-// Open unlocks an existing profile; it works offline and connects in the
+// Open unlocks an existing profile. It works offline and connects in the
 // background.
-func Open(ctx context.Context, o Options, password string) (*Client, error) { return nil, errTODO }
+//
+// Errors: ErrNoProfile, ErrVaultPassword, ErrProfileInUse, ErrProfileCorrupt.
+func Open(ctx context.Context, o Options, password string) (*Client, error) {
+	o = o.withDefaults()
+	v, err := openVault(o.vaultDir(), password, o.vaultOptions())
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		log: o.Logger, now: o.Now, vault: v,
+		conversations: make(map[ConversationID]*conversation),
+		start:         make(chan struct{}, 1),
+	}
+	if err := v.View(ctx, c.load); err != nil {
+		return nil, errors.Join(err, v.Close())
+	}
+	c.run()
+	return c, nil
+}
 
-// Probe asks a server about itself.
-func Probe(ctx context.Context, link Link) (ServerInfo, error) { return ServerInfo{}, errTODO }
+// load reads what is kept in memory.
+func (c *Client) load(tx *vault.Tx) error {
+	self, err := loadProfile(tx)
+	if err != nil {
+		return err
+	}
+	c.self = self
+	contacts, err := tx.Contacts()
+	if err != nil {
+		return err
+	}
+	c.people = newPeople(self.account(), contacts)
+	c.groups = mls.Config{Auth: authService{c.people}, Now: c.now}
+	c.status = newStatus(c.events.publish)
+	cursor, err := tx.Setting(settingCursor)
+	if err != nil && !errors.Is(err, vault.ErrNotFound) {
+		return err
+	}
+	if len(cursor) == 8 {
+		c.status.cursor = binary.BigEndian.Uint64(cursor)
+	}
+	return c.loadConversations(tx)
+}
 
-// Close stops everything and locks the vault.
-func (c *Client) Close() error { return errTODO }
+func (c *Client) loadConversations(tx *vault.Tx) error {
+	rows, err := tx.Conversations()
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		v, err := newConversation(c, row)
+		if err != nil {
+			return err
+		}
+		c.conversations[v.id] = v
+	}
+	const all = 1 << 30
+	items, err := tx.Outbox(0, all)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		if v := c.conversations[item.Conversation]; v != nil {
+			v.outbox = append(v.outbox, newOutgoing(item, true))
+		}
+	}
+	return nil
+}
+
+// run starts everything that goes on by itself.
+func (c *Client) run() {
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.inbox, c.acks = newInbox(), newAcks()
+	c.account = newConnection(c.now, c.dialAccount, func(s ConnectionChanged) {
+		c.status.setAccount(s)
+		if s.State == Online {
+			wake(c.start)
+		}
+	})
+	c.anonymous = newConnection(c.now, c.dialAnonymous, c.status.setAnonymous)
+	c.status.setAccount(ConnectionChanged{State: Connecting})
+	c.status.setAnonymous(ConnectionChanged{State: Connecting})
+	c.work.Go(func() { c.account.run(c.ctx) })
+	c.work.Go(func() { c.anonymous.run(c.ctx) })
+	c.work.Go(c.receive)
+	c.work.Go(c.acknowledge)
+	c.work.Go(c.maintain)
+	for _, v := range c.conversations {
+		v.mu.Lock()
+		v.deliver()
+		v.mu.Unlock()
+	}
+}
+
+// Close stops everything, waits until nothing runs any more, and locks the
+// vault. What was not sent goes out after the next Open.
+func (c *Client) Close() error {
+	c.stop()
+	c.work.Wait()
+	c.events.close()
+	err := c.vault.Close()
+	c.self.wipe()
+	return err
+}
 
 // Me describes this device and its account.
-func (c *Client) Me() Me { return Me{} }
+func (c *Client) Me() Me {
+	return Me{
+		Name: c.self.name, Server: c.self.server, AccountID: c.self.account(),
+		DeviceID: c.self.certificate.DeviceID(), DeviceName: c.self.certificate.DeviceName,
+	}
+}
 
 // Link is the server's link, without a token.
-func (c *Client) Link() Link { return Link{} }
+func (c *Client) Link() Link { return c.self.link }
 
 // Subscribe returns a channel of events and a function that ends the
-// subscription and closes the channel.
-func (c *Client) Subscribe() (events <-chan Event, cancel func()) { return nil, func() {} }
+// subscription and closes the channel. Close closes it too.
+func (c *Client) Subscribe() (events <-chan Event, cancel func()) { return c.events.subscribe() }
 
 // Connection is the state of the connection now.
-func (c *Client) Connection() ConnectionChanged { return ConnectionChanged{} }
+func (c *Client) Connection() ConnectionChanged { return c.status.connection() }
 
-// Conversations lists all, newest activity first.
-func (c *Client) Conversations(ctx context.Context) ([]Conversation, error) { return nil, errTODO }
-
-// Conversation is one of them, or ErrUnknownConversation.
-func (c *Client) Conversation(ctx context.Context, id ConversationID) (Conversation, error) {
-	return Conversation{}, errTODO
+// Reconnect ends a wait between two attempts to connect.
+func (c *Client) Reconnect() {
+	c.account.retry()
+	c.anonymous.retry()
 }
 
-// Messages is a page of a conversation, oldest first.
-func (c *Client) Messages(ctx context.Context, id ConversationID, p Page) ([]Message, error) {
-	return nil, errTODO
+// lookup returns the conversation, or nil.
+func (c *Client) lookup(id ConversationID) *conversation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conversations[id]
 }
 
-// Members lists who takes part.
-func (c *Client) Members(ctx context.Context, id ConversationID) ([]Member, error) {
-	return nil, errTODO
+// find is lookup with an error.
+func (c *Client) find(id ConversationID) (*conversation, error) {
+	if v := c.lookup(id); v != nil {
+		return v, nil
+	}
+	return nil, ErrUnknownConversation
 }
 
-// Send puts a text into the vault and returns; delivery goes on by itself.
-func (c *Client) Send(ctx context.Context, id ConversationID, text string) (Message, error) {
-	return Message{}, errTODO
+func (c *Client) adopt(v *conversation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conversations[v.id] = v
 }
 
-// Retry queues a failed message again.
-func (c *Client) Retry(ctx context.Context, id ConversationID, message MessageID) error {
-	return errTODO
+func (c *Client) forget(id ConversationID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.conversations, id)
 }
 
-// MarkRead sets the unread count of a conversation to zero.
-func (c *Client) MarkRead(ctx context.Context, id ConversationID) error { return errTODO }
-
-// FindUser looks a name up, on the server if need be.
-func (c *Client) FindUser(ctx context.Context, name string) (Contact, error) {
-	return Contact{}, errTODO
+// all is a snapshot of the conversations.
+func (c *Client) all() []*conversation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]*conversation, 0, len(c.conversations))
+	for _, v := range c.conversations {
+		list = append(list, v)
+	}
+	return list
 }
-
-// Contacts lists the accounts that this device has met, by name, without oneself.
-func (c *Client) Contacts(ctx context.Context) ([]Contact, error) { return nil, errTODO }
-
-// StartDirect opens the chat with a person; the existing one if there is one.
-func (c *Client) StartDirect(ctx context.Context, name string) (Conversation, error) {
-	return Conversation{}, errTODO
-}
-
-// CreateGroup makes a group with this account as its administrator.
-func (c *Client) CreateGroup(ctx context.Context, title string, names []string) (Conversation, error) {
-	return Conversation{}, errTODO
-}
-
-// AddMembers adds accounts to a group.
-func (c *Client) AddMembers(ctx context.Context, id ConversationID, names []string) error {
-	return errTODO
-}
-
-// RemoveMember removes an account from a group.
-func (c *Client) RemoveMember(ctx context.Context, id ConversationID, account AccountID) error {
-	return errTODO
-}
-
-// Rename changes a group's title.
-func (c *Client) Rename(ctx context.Context, id ConversationID, title string) error { return errTODO }
-
-// Leave leaves a conversation.
-func (c *Client) Leave(ctx context.Context, id ConversationID) error { return errTODO }

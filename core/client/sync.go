@@ -1,9 +1,39 @@
 package client
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
-// Sync waits until the client is online and has taken in, into the vault,
-// every queue item that waited on the server when it connected; then history
-// read from the vault is complete as of now. It returns ctx's error where that
-// does not happen in time, and ErrClosed or ErrDeviceRevoked where it never will.
-func (c *Client) Sync(ctx context.Context) error { return errTODO }
+// Sync waits until the client is online, has taken in, into the vault, every
+// queue item that waited on the server when it connected, and can be reached by
+// others. Then history read from the vault is complete as of now. It returns
+// ctx's error where that does not happen in time, and ErrClosed or
+// ErrDeviceRevoked where it never will.
+func (c *Client) Sync(ctx context.Context) error {
+	ctx, cancel := c.during(ctx)
+	defer cancel()
+	err := c.status.await(ctx, func() (bool, error) {
+		s := c.status
+		if errors.Is(s.combined.Err, ErrDeviceRevoked) {
+			return false, ErrDeviceRevoked
+		}
+		return s.combined.State == Online && s.cursor >= s.target && s.maintained, nil
+	})
+	return c.closedOr(err)
+}
+
+// during is ctx that ends with the client too.
+func (c *Client) during(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// closedOr is ErrClosed where the client was closed.
+func (c *Client) closedOr(err error) error {
+	if err != nil && c.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return err
+}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -10,11 +11,19 @@ type ConversationID [16]byte
 // MessageID is chosen by the sender and the same on every device.
 type MessageID [16]byte
 
-// Position orders the messages of a conversation on this device; greater is
-// later. Zero stands for no position. A message that is not yet sent sorts
-// after all others and gets its final position when the server has placed it;
-// MessageChanged tells the new one.
-type Position int64
+// Position orders the messages of a conversation on this device; compare with
+// Compare. The zero Position stands for none. A message that is not yet sent
+// sorts after all others and gets its final position when the server has placed
+// it; MessageChanged tells the new one.
+type Position struct {
+	Order uint64
+	ID    int64
+}
+
+// Compare is negative where p comes before q, and positive where after.
+func (p Position) Compare(q Position) int {
+	return cmp.Or(cmp.Compare(p.Order, q.Order), cmp.Compare(p.ID, q.ID))
+}
 
 // Kind tells a chat between two accounts from a named group.
 type Kind uint8

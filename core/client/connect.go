@@ -1,0 +1,61 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"quicprochat/core/identity"
+	"quicprochat/core/wire"
+	qpcv1 "quicprochat/proto/qpc/v1"
+)
+
+// A connection is pinged every keepAlive and counts as lost when the server has
+// been silent for idleTimeout.
+const (
+	keepAlive   = 10 * time.Second
+	idleTimeout = 30 * time.Second
+)
+
+// dialAccount connects, proves which device this is, and subscribes to its
+// queue from where the vault ends.
+func (c *Client) dialAccount(ctx context.Context) (*wire.Conn, error) {
+	conn, err := wire.Dial(ctx, c.self.link, wire.DialOptions{
+		OnPush: c.pushed, KeepAlive: keepAlive, IdleTimeout: idleTimeout,
+	})
+	if err != nil {
+		return nil, fromWire(err)
+	}
+	if err := c.introduceDevice(ctx, conn); err != nil {
+		return nil, errors.Join(fromWire(err), conn.Close())
+	}
+	return conn, nil
+}
+
+func (c *Client) introduceDevice(ctx context.Context, conn *wire.Conn) error {
+	exporter, err := conn.Exporter()
+	if err != nil {
+		return err
+	}
+	account, device := c.self.account(), c.self.certificate.DeviceID()
+	err = conn.Call(ctx, &qpcv1.AuthenticateRequest{
+		AccountId: account.Bytes(), DeviceId: device.Bytes(),
+		Signature: identity.SignDeviceAuth(c.self.signer, account, device, exporter),
+	}, new(qpcv1.AuthenticateResponse))
+	if err != nil {
+		return err
+	}
+	var subscribed qpcv1.SubscribeResponse
+	err = conn.Call(ctx, &qpcv1.SubscribeRequest{AfterSeq: c.status.position()}, &subscribed)
+	if err != nil {
+		return err
+	}
+	c.status.setTarget(subscribed.LastSeq)
+	return nil
+}
+
+// dialAnonymous connects and says nothing about who this is.
+func (c *Client) dialAnonymous(ctx context.Context) (*wire.Conn, error) {
+	conn, err := wire.Dial(ctx, c.self.link, wire.DialOptions{KeepAlive: keepAlive, IdleTimeout: idleTimeout})
+	return conn, fromWire(err)
+}

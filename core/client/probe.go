@@ -1,0 +1,31 @@
+package client
+
+import (
+	"context"
+
+	"quicprochat/core/wire"
+	qpcv1 "quicprochat/proto/qpc/v1"
+)
+
+// Probe asks a server about itself. Errors: ErrServerUnreachable,
+// ErrServerIdentity, ErrServerIncompatible.
+func Probe(ctx context.Context, link Link) (ServerInfo, error) {
+	conn, err := wire.Dial(ctx, link, wire.DialOptions{})
+	if err != nil {
+		return ServerInfo{}, fromWire(err)
+	}
+	defer conn.Close()
+	return serverInfo(ctx, conn)
+}
+
+func serverInfo(ctx context.Context, conn *wire.Conn) (ServerInfo, error) {
+	var m qpcv1.InfoResponse
+	if err := conn.Call(ctx, &qpcv1.InfoRequest{}, &m); err != nil {
+		return ServerInfo{}, fromWire(err)
+	}
+	return ServerInfo{
+		Name:         m.ServerName,
+		Version:      m.Version,
+		Registration: Registration(m.Registration),
+	}, nil
+}

@@ -1,0 +1,112 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"quicprochat/core/identity"
+	"quicprochat/core/mls"
+	"quicprochat/core/vault"
+	qpcv1 "quicprochat/proto/qpc/v1"
+)
+
+// receiveCommit takes in the commit that ended an epoch. The server has made it
+// the epoch's, so that where it cannot be followed the group goes on without
+// this device.
+func (v *conversation) receiveCommit(ctx context.Context, item *qpcv1.QueueItem, m *qpcv1.ChannelCommit) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if out := v.byItem(item.ItemId); out != nil && out.Kind == outboxCommit {
+		return v.won(ctx, out, m.ChannelSeq, item.Seq)
+	}
+	if !v.following() {
+		return v.c.skip(ctx, item)
+	}
+	if err := v.open(ctx); err != nil {
+		return err
+	}
+	staged, contacts, err := v.examine(ctx, m.MlsMessage)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return err
+	case errors.Is(err, mls.ErrOldEpoch), errors.Is(err, mls.ErrOwnMessage), errors.Is(err, mls.ErrAlreadyUsed):
+		return v.c.skip(ctx, item) // merged before
+	case err != nil:
+		return v.refuse(ctx, item, err)
+	}
+	err = v.write(ctx, func(t *transaction) error {
+		t.seen, t.contacts = item.Seq, contacts
+		if err := t.lost(); err != nil {
+			return err
+		}
+		return t.apply(staged, func() error { return v.group.Merge(staged) }, m.ChannelSeq)
+	})
+	if err == nil {
+		v.moved()
+	}
+	return err
+}
+
+// examine validates a commit, judges it, and gets to know whom it brings.
+func (v *conversation) examine(ctx context.Context, message []byte) (*mls.StagedCommit, []vault.Contact, error) {
+	result, err := v.group.Process(message)
+	if err != nil {
+		return nil, nil, err
+	}
+	staged, ok := result.(*mls.StagedCommit)
+	if !ok {
+		return nil, nil, fmt.Errorf("%w: not a commit", errRule)
+	}
+	if err := v.judgeCommit(staged, v.notes.Leavers); err != nil {
+		return nil, nil, err
+	}
+	var newcomers []identity.Credential
+	for _, m := range staged.Added {
+		leaf, err := readLeaf(m.LeafNode)
+		if err != nil {
+			return nil, nil, err
+		}
+		newcomers = append(newcomers, leaf.credential())
+	}
+	contacts, err := v.c.introduce(ctx, newcomers)
+	return staged, contacts, err
+}
+
+// refuse stops following a group whose commit cannot be accepted.
+func (v *conversation) refuse(ctx context.Context, item *qpcv1.QueueItem, why error) error {
+	v.c.log.Warn("commit refused", "error", why)
+	if changed, ok := errors.AsType[*keyChangedError](why); ok {
+		v.c.warnOfKey(ctx, changed.account, v)
+	}
+	v.close() // whatever was begun
+	return v.write(ctx, func(t *transaction) error {
+		t.seen = item.Seq
+		return t.breakOff(why)
+	})
+}
+
+// warnOfKey says in the direct chat with an account that it came with another
+// key. It is told at once or not at all; except is held by the caller.
+func (c *Client) warnOfKey(ctx context.Context, account AccountID, except *conversation) {
+	for _, v := range c.all() {
+		if v != except {
+			v.recordKeyChange(ctx, account)
+		}
+	}
+}
+
+func (v *conversation) recordKeyChange(ctx context.Context, account AccountID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.row.Kind != vault.ConversationDirect || v.row.PeerID != account || v.usable() != nil {
+		return
+	}
+	err := v.write(ctx, func(t *transaction) error {
+		p := t.person(account)
+		return t.record(SystemEvent{Kind: EventKeyChanged, Actor: p, Subjects: []Person{p}}, 0)
+	})
+	if err != nil {
+		v.c.log.Error("record a changed key", "error", err)
+	}
+}

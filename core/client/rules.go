@@ -1,0 +1,90 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"quicprochat/core/mls"
+)
+
+// errRule says that a member did to the group what the product's rules forbid.
+// MLS itself knows no roles, and the server cannot see them: each member judges
+// each commit.
+var errRule = errors.New("client: a commit breaks the group's rules")
+
+// judgeCommit checks a commit against the rules:
+//   - in a group, administrators add and remove others and change the group's state;
+//   - everybody adds and removes devices of the own account, and may leave;
+//   - a direct chat stays one of its two accounts, and its state as it is;
+//   - kind and channel never change.
+//
+// The group's state is that before the commit, leavers are those who asked to
+// be removed in this epoch.
+func (v *conversation) judgeCommit(staged *mls.StagedCommit, leavers []mls.LeafIndex) error {
+	committer, ok := v.group.Member(staged.Committer)
+	if !ok {
+		return fmt.Errorf("%w: by nobody", errRule)
+	}
+	actor, err := accountOf(committer.LeafNode)
+	if err != nil {
+		return err
+	}
+	admin := v.state.kind == KindGroup && v.state.isAdmin(actor)
+	if err := v.judgeState(staged, admin); err != nil {
+		return err
+	}
+	for _, m := range staged.Added {
+		account, err := accountOf(m.LeafNode)
+		if err != nil {
+			return err
+		}
+		if account != actor && !admin {
+			return fmt.Errorf("%w: added somebody without being an administrator", errRule)
+		}
+	}
+	for _, m := range staged.Removed {
+		account, err := accountOf(m.LeafNode)
+		if err != nil {
+			return err
+		}
+		if account != actor && !admin && !slices.Contains(leavers, m.Index) {
+			return fmt.Errorf("%w: removed somebody without being an administrator", errRule)
+		}
+	}
+	return nil
+}
+
+func (v *conversation) judgeState(staged *mls.StagedCommit, admin bool) error {
+	data, ok := staged.GroupContextExtension(extGroupState)
+	if !ok {
+		return fmt.Errorf("%w: dropped the group's state", errRule)
+	}
+	next, err := parseGroupState(v.id, data)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errRule, err)
+	}
+	if next.kind != v.state.kind {
+		return fmt.Errorf("%w: changed the kind of the conversation", errRule)
+	}
+	changed := next.title != v.state.title || !slices.Equal(next.admins, v.state.admins)
+	if changed && !admin {
+		return fmt.Errorf("%w: changed the group without being an administrator", errRule)
+	}
+	return nil
+}
+
+// brokenReason is for a person: the end of "This device can no longer follow
+// the conversation: ".
+func brokenReason(err error) string {
+	switch {
+	case errors.Is(err, ErrKeyChanged):
+		return "somebody joined under another person's name."
+	case errors.Is(err, errRule):
+		return "a member changed the group without being allowed to."
+	case errors.Is(err, mls.ErrFutureEpoch):
+		return "changes to the group were missed."
+	default:
+		return "a member sent a change that could not be read."
+	}
+}

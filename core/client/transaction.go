@@ -1,0 +1,195 @@
+package client
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"iter"
+
+	"quicprochat/core/mls"
+	"quicprochat/core/vault"
+)
+
+// transaction is one change of a conversation: whatever belongs together is in
+// the vault together, and only then becomes true in memory and is told.
+type transaction struct {
+	*vault.Tx
+	v     *conversation
+	row   vault.Conversation
+	notes notes
+	// seen is the queue item that brought the change; 0 for none.
+	seen uint64
+	// drop deletes the group's records and forgets it.
+	drop bool
+	// added and changed are told as events.
+	added, changed []vault.Message
+	contacts       []vault.Contact
+	// then runs when the transaction is on disk, still under v.mu.
+	then []func()
+}
+
+// write runs fn in a vault transaction, together with what has changed in the
+// group since the last one. The caller holds v.mu and has opened the group
+// where fn needs it. After an error nothing has changed: the group is dropped
+// from memory, as it may be ahead of the vault.
+func (v *conversation) write(ctx context.Context, fn func(t *transaction) error) error {
+	t := &transaction{v: v, row: v.row, notes: cloneNotes(v.notes)}
+	var summary vault.Conversation
+	err := v.c.vault.Update(ctx, func(tx *vault.Tx) (err error) {
+		t.Tx = tx
+		if err := fn(t); err != nil {
+			return err
+		}
+		if err := t.finish(); err != nil {
+			return err
+		}
+		if t.visible() {
+			summary, err = tx.Conversation(v.id)
+		}
+		return err
+	})
+	if err != nil {
+		v.close()
+		return err
+	}
+	visible := t.visible()
+	v.row, v.notes = t.row, t.notes
+	v.c.people.add(t.contacts...)
+	if t.drop {
+		v.close()
+	}
+	if t.seen > 0 {
+		v.c.status.setCursor(t.seen)
+	}
+	for _, f := range t.then {
+		f()
+	}
+	v.tell(t, visible, summary)
+	return nil
+}
+
+// finish writes what every transaction has in common.
+func (t *transaction) finish() error {
+	if err := t.putRow(); err != nil {
+		return err
+	}
+	if err := putContacts(t.Tx, t.contacts); err != nil {
+		return err
+	}
+	if t.drop {
+		if err := t.DeleteMLS(t.v.id); err != nil {
+			return err
+		}
+	} else if t.v.group != nil {
+		if err := t.PutMLS(t.v.id, records(t.v.group.TakeChanges())); err != nil {
+			return err
+		}
+	}
+	return t.putCursor()
+}
+
+// putRow writes the conversation's row where it has changed.
+func (t *transaction) putRow() error {
+	data, err := json.Marshal(t.notes)
+	if err != nil {
+		return err
+	}
+	t.row.Data = data
+	if equalRows(t.row, t.v.row) {
+		return nil
+	}
+	return t.PutConversation(t.row)
+}
+
+func (t *transaction) putCursor() error {
+	if t.seen == 0 {
+		return nil
+	}
+	return putCursor(t.Tx, t.seen)
+}
+
+func putCursor(tx *vault.Tx, seq uint64) error {
+	return tx.PutSetting(settingCursor, binary.BigEndian.AppendUint64(nil, seq))
+}
+
+// visible tells whether a reader of events has anything to see.
+func (t *transaction) visible() bool {
+	return len(t.added)+len(t.changed) > 0 || !equalRows(t.row, t.v.row)
+}
+
+func (v *conversation) tell(t *transaction, visible bool, summary vault.Conversation) {
+	for _, m := range t.added {
+		v.c.events.publish(MessageAdded{v.c.message(m, false)})
+	}
+	for _, m := range t.changed {
+		v.c.events.publish(MessageChanged{v.c.message(m, false)})
+	}
+	if visible {
+		v.c.events.publish(ConversationChanged{v.c.summary(summary)})
+	}
+}
+
+// insert adds a message.
+func (t *transaction) insert(m vault.Message) error {
+	m.Conversation = t.v.id
+	if err := t.InsertMessage(&m); err != nil {
+		return err
+	}
+	t.added = append(t.added, m)
+	return nil
+}
+
+// record adds a system event. seq places it in the channel's order; 0 puts it
+// behind what is there.
+func (t *transaction) record(e SystemEvent, seq uint64) error {
+	now := t.v.c.now()
+	return t.insert(vault.Message{
+		MessageID: random16(), Sender: e.Actor.AccountID, Kind: vault.MessageEvent, Body: e.marshal(),
+		SentAt: now, ReceivedAt: now, Seq: seq, State: vault.MessageReceived,
+	})
+}
+
+// after runs f when the transaction is on disk.
+func (t *transaction) after(f func()) { t.then = append(t.then, f) }
+
+func records(changes []mls.Change) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		for _, c := range changes {
+			if !yield(c.Key, c.Value) {
+				return
+			}
+		}
+	}
+}
+
+// end makes the conversation read-only for good: the keys go, and what was
+// still to be sent fails.
+func (t *transaction) end(state vault.ConversationState, why error) error {
+	t.row.State, t.notes, t.drop = state, notes{}, true
+	return t.failAll(why)
+}
+
+// breakOff stops following the group, whose keys stay for a repair.
+func (t *transaction) breakOff(reason error) error {
+	if t.notes.Leaving {
+		return t.end(vault.ConversationLeft, ErrNotMember)
+	}
+	t.row.State, t.notes = stateBroken, notes{}
+	err := t.record(SystemEvent{Kind: EventBroken, Reason: brokenReason(reason)}, 0)
+	if err != nil {
+		return err
+	}
+	t.after(t.v.close)
+	return t.failAll(fmt.Errorf("%w: %w", ErrBroken, reason))
+}
+
+// failAll fails everything that waits to be sent.
+func (t *transaction) failAll(why error) error {
+	for _, out := range t.v.outbox {
+		if err := t.fail(out, why); err != nil {
+			return err
+		}
+	}
+	return nil
+}
