@@ -108,7 +108,10 @@ func (g *Group) publishable(c *commit, aad []byte, out *outcome, path *newPath) 
 	if err := content.sign(g.suite, g.signer, g.cur.contextRaw); err != nil {
 		return nil, err
 	}
-	next, j := g.nextEpoch(out, content, path.commitSecret)
+	next, j, err := g.nextEpoch(out, content, path.commitSecret)
+	if err != nil {
+		return nil, err
+	}
 	defer j.wipe()
 	next.confirmationTag = g.suite.mac(next.secrets.confirmation, next.context.confirmedTranscriptHash)
 	next.interim = g.suite.interimHash(next.context.confirmedTranscriptHash, next.confirmationTag)
@@ -123,7 +126,6 @@ func (g *Group) publishable(c *commit, aad []byte, out *outcome, path *newPath) 
 		updated = append(slices.Clone(updated), g.own)
 	}
 	staged.describe(out.added, out.removed, updated, out.tree)
-	var err error
 	if staged.Welcome, err = g.welcome(out, path, next, j); err != nil {
 		return nil, err
 	}
@@ -141,14 +143,18 @@ func (g *Group) publishable(c *commit, aad []byte, out *outcome, path *newPath) 
 
 // nextEpoch advances transcript and key schedule by a commit; confirmation tag,
 // interim hash and private keys are still to be set.
-func (g *Group) nextEpoch(out *outcome, content *authenticatedContent, commitSecret []byte) (*epoch, joiner) {
+func (g *Group) nextEpoch(out *outcome, content *authenticatedContent, commitSecret []byte) (*epoch, joiner, error) {
 	s := g.suite
+	pskSecret, err := g.psks(out.psks)
+	if err != nil {
+		return nil, joiner{}, err
+	}
 	e := &epoch{tree: out.tree}
 	e.context = *g.nextContext(out, s.confirmedHash(g.cur.interim, content))
 	e.contextRaw = marshal(&e.context)
-	j := s.joinerOf(g.cur.secrets.init, commitSecret, s.pskSecret(nil), e.contextRaw)
+	j := s.joinerOf(g.cur.secrets.init, commitSecret, pskSecret, e.contextRaw)
 	e.secrets = s.epochOf(j, e.contextRaw)
-	return e, j
+	return e, j, nil
 }
 
 // welcome makes the Welcome for those added, nil if there is nobody (§12.4.3.1).
@@ -171,7 +177,7 @@ func (g *Group) welcome(out *outcome, path *newPath, next *epoch, j joiner) ([]b
 	}
 	w := &welcome{suite: s.id, groupInfo: encrypted, secrets: make([]encryptedGroupSecrets, len(out.added))}
 	err = inParallel(len(out.added), func(i int) (err error) {
-		secrets := marshal(&groupSecrets{joinerSecret: j.joinerSecret, pathSecret: path.secretFor(out.added[i])})
+		secrets := marshal(&groupSecrets{joinerSecret: j.joinerSecret, pathSecret: path.secretFor(out.added[i]), psks: out.psks})
 		defer clear(secrets)
 		kp := out.joiners[i]
 		w.secrets[i].newMember = s.keyPackageRef(kp.raw)

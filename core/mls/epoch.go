@@ -43,6 +43,7 @@ type pastEpoch struct {
 	epoch      uint64
 	contextRaw []byte
 	senderData []byte // secret
+	resumption []byte // secret
 	keys       *secretTree
 	// changed holds the leaves as they were that the next epoch changed, nil
 	// for a blank: with the epochs after it, it tells who was a member.
@@ -53,6 +54,7 @@ func (p *pastEpoch) encode(w *writer) {
 	w.u8(recordVersion)
 	w.vec(p.contextRaw)
 	w.vec(p.senderData)
+	w.vec(p.resumption)
 	w.u32(p.keys.leaves)
 }
 
@@ -61,7 +63,7 @@ func readPastEpoch(s *suite, number uint64) func(*reader) *pastEpoch {
 		if v := r.u8(); v != recordVersion {
 			r.fail("past epoch record of version %d", v)
 		}
-		p := &pastEpoch{epoch: number, contextRaw: r.vec(), senderData: r.vec(), changed: map[LeafIndex]*LeafNode{}}
+		p := &pastEpoch{epoch: number, contextRaw: r.vec(), senderData: r.vec(), resumption: r.vec(), changed: map[LeafIndex]*LeafNode{}}
 		p.keys = emptySecretTree(s, number, r.u32())
 		return p
 	}
@@ -69,6 +71,7 @@ func readPastEpoch(s *suite, number uint64) func(*reader) *pastEpoch {
 
 func (p *pastEpoch) forget(log changeLog) {
 	clear(p.senderData)
+	clear(p.resumption)
 	p.keys.forget(log)
 	log.delete(recordKeyEpoch(prefixPast, p.epoch))
 	for i := range p.changed {

@@ -35,6 +35,8 @@ type Config struct {
 	Auth AuthenticationService // required
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// ExternalPSK finds a pre-shared key by its id; nil means that there are none.
+	ExternalPSK func(id []byte) (secret []byte, ok bool)
 	// Padding gives the padded length of a content of n bytes, at least n; nil
 	// means Padmé over a floor of 256.
 	Padding func(n int) int

@@ -40,13 +40,14 @@ func Join(cfg Config, signer crypto.Signer, bundle *KeyPackageBundle, welcomeMes
 		return nil, err
 	}
 	defer clear(secrets.pathSecret)
-	if len(secrets.psks) > 0 {
-		return nil, fmt.Errorf("%w: welcome with pre-shared keys", ErrUnsupported)
+	pskSecret, err := cfg.joinPSKs(s, secrets.psks)
+	if err != nil {
+		return nil, err
 	}
 	if len(secrets.joinerSecret) != s.nh {
 		return nil, invalid("8", "joiner secret of %d bytes", len(secrets.joinerSecret))
 	}
-	j := s.joinerFrom(secrets.joinerSecret, s.pskSecret(nil))
+	j := s.joinerFrom(secrets.joinerSecret, pskSecret)
 	defer j.wipe()
 	info, err := m.welcome.openGroupInfo(s, j.welcomeSecret)
 	if err != nil {

@@ -103,7 +103,8 @@ func (g *Group) retire(touched []LeafIndex) {
 	e := g.cur
 	p := &pastEpoch{
 		epoch: e.context.epoch, contextRaw: e.contextRaw, senderData: slices.Clone(e.secrets.senderData),
-		keys: g.keys, changed: map[LeafIndex]*LeafNode{},
+		resumption: slices.Clone(e.secrets.resumption),
+		keys:       g.keys, changed: map[LeafIndex]*LeafNode{},
 	}
 	e.secrets.wipe()
 	p.keys.forgetHandshakes(g.log)

@@ -102,7 +102,8 @@ func (g *Group) gather(asked []Proposal) []sourcedProposal {
 		}
 	}
 	for i := range asked {
-		p := sourcedProposal{Proposal: &asked[i], sender: g.own}
+		proposal := asked[i].withNonce(g.suite)
+		p := sourcedProposal{Proposal: &proposal, sender: g.own}
 		if p.typ == ProposalRemove && taken[p.slot()] {
 			continue // it is leaving by itself
 		}
@@ -130,6 +131,8 @@ func (p *sourcedProposal) slot() string {
 			return "bad add"
 		}
 		return "add " + string(p.keyPackage.leaf.SignatureKey)
+	case ProposalPSK:
+		return "psk " + string(marshal(p.psk))
 	default:
 		return fmt.Sprintf("type %d", p.typ)
 	}

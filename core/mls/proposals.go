@@ -22,6 +22,7 @@ type outcome struct {
 	removed    []LeafIndex
 	added      []LeafIndex   // ascending
 	joiners    []*KeyPackage // of added, in order
+	psks       []pskID
 	needsPath  bool
 }
 
@@ -37,6 +38,15 @@ func checkList(committer LeafIndex, list []sourcedProposal) error {
 			return invalid("12.2", "several proposals for leaf %d", i)
 		}
 		touched[i] = true
+		return nil
+	}
+	psks := map[string]bool{}
+	touchPSK := func(id pskID) error {
+		key := string(marshal(id))
+		if psks[key] {
+			return invalid("12.2", "the same PSK twice")
+		}
+		psks[key] = true
 		return nil
 	}
 	extensions := false
@@ -63,6 +73,8 @@ func checkList(committer LeafIndex, list []sourcedProposal) error {
 				err = invalid("12.2", "several group context extensions proposals")
 			}
 			extensions = true
+		case ProposalPSK:
+			err = touchPSK(p.psk)
 		case ProposalExternalInit:
 			err = invalid("12.2", "external init by a member")
 		default:
@@ -99,6 +111,8 @@ func (g *Group) apply(committer LeafIndex, list []sourcedProposal) (*outcome, er
 			o.removed = append(o.removed, p.removed)
 		case ProposalSelfRemove:
 			o.removed = append(o.removed, p.sender)
+		case ProposalPSK:
+			o.psks = append(o.psks, p.psk)
 		}
 	}
 	for _, p := range list {
@@ -161,6 +175,8 @@ func (g *Group) checkProposal(p *Proposal, sender LeafIndex, extensions []Extens
 		return nil
 	case ProposalGroupContextExtensions:
 		return checkContextExtensions(p.extensions)
+	case ProposalPSK:
+		return g.suite.checkPSK(p.psk)
 	case ProposalSelfRemove:
 		return nil
 	default:

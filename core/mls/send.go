@@ -24,6 +24,7 @@ func (g *Group) Propose(p Proposal) ([]byte, error) {
 	if p.typ == ProposalUpdate || p.typ == ProposalSelfRemove {
 		return nil, invalid("12.1", "use ProposeUpdate or ProposeSelfRemove")
 	}
+	p = p.withNonce(g.suite)
 	return g.propose(&p, nil)
 }
 

@@ -89,7 +89,10 @@ func (g *Group) follow(content *authenticatedContent, list []sourcedProposal, ou
 		commitSecret = secret
 	}
 	defer clear(commitSecret)
-	next, j := g.nextEpoch(out, content, commitSecret)
+	next, j, err := g.nextEpoch(out, content, commitSecret)
+	if err != nil {
+		return nil, err
+	}
 	defer j.wipe()
 	if !g.suite.verifyMAC(next.secrets.confirmation, next.context.confirmedTranscriptHash, content.confirmationTag) {
 		return nil, fmt.Errorf("%w: confirmation tag", ErrInvalidSignature)

@@ -132,12 +132,15 @@ func TestVectorsTreeKEM(t *testing.T) {
 
 func TestVectorsPassiveClient(t *testing.T) {
 	type vector struct {
-		CipherSuite   Suite      `json:"cipher_suite"`
-		ExternalPSKs  []struct{} `json:"external_psks"`
-		KeyPackage    hexBytes   `json:"key_package"`
-		Signature     hexBytes   `json:"signature_priv"`
-		Encryption    hexBytes   `json:"encryption_priv"`
-		Init          hexBytes   `json:"init_priv"`
+		CipherSuite  Suite `json:"cipher_suite"`
+		ExternalPSKs []struct {
+			ID  hexBytes `json:"psk_id"`
+			PSK hexBytes
+		} `json:"external_psks"`
+		KeyPackage    hexBytes `json:"key_package"`
+		Signature     hexBytes `json:"signature_priv"`
+		Encryption    hexBytes `json:"encryption_priv"`
+		Init          hexBytes `json:"init_priv"`
 		Welcome       hexBytes
 		Tree          hexBytes `json:"ratchet_tree"`
 		Authenticator hexBytes `json:"initial_epoch_authenticator"`
@@ -161,6 +164,14 @@ func TestVectorsPassiveClient(t *testing.T) {
 				}
 				bundle := &KeyPackageBundle{kp: kp.keyPackage, initPrivate: v.Init, encryptPrivate: v.Encryption}
 				cfg := Config{Auth: anyone{}, Now: func() time.Time { return time.Unix(1700000000, 0) }}
+				cfg.ExternalPSK = func(id []byte) ([]byte, bool) {
+					for _, p := range v.ExternalPSKs {
+						if bytes.Equal(p.ID, id) {
+							return p.PSK, true
+						}
+					}
+					return nil, false
+				}
 				signer := vectorSigner(t, s, v.Signature)
 				g, err := Join(cfg, signer, bundle, v.Welcome, v.Tree)
 				if errors.Is(err, ErrUnsupported) {
