@@ -1,36 +1,41 @@
 // Package bus tells those who wait for a queue that something was appended.
 //
-// It carries wake-ups and no data: who is woken reads the store. Wake-ups of
-// one queue coalesce while nobody looks, so a slow reader holds up no one. A
-// subscriber therefore subscribes first, then reads the store until nothing is
-// left, and only then waits; that way it misses nothing.
+// It carries wake-ups and no data: who is woken reads the store. A subscriber
+// therefore subscribes first, then reads the store until nothing is left, and
+// only then waits; that way it misses nothing.
+//
+// A wake-up is a call, so that a connection that waits for its queue costs no
+// goroutine. Several in a row are for the subscriber to take as one.
 package bus
 
 import (
+	"slices"
 	"sync"
 
 	"quicprochat/server/storage"
 )
 
-// Bus connects publishers and subscribers within one process. It is safe for
+// Bus connects wakers and subscribers within one process. It is safe for
 // concurrent use, runs no goroutine and needs no closing.
 type Bus struct {
 	shards [shardCount]shard
 }
 
-// shardCount keeps publishers of different queues out of each other's way.
+// shardCount keeps the users of different queues out of each other's way.
 const shardCount = 64
 
 type shard struct {
 	mu     sync.RWMutex
-	queues map[storage.QueueID][]chan struct{}
+	queues map[storage.QueueID][]*subscription
 }
+
+type subscription struct{ wake func() }
 
 // New gives a bus without subscribers.
 func New() *Bus {
 	b := new(Bus)
 	for i := range b.shards {
-		b.shards[i].queues = make(map[storage.QueueID][]chan struct{})
+		b.shards[i].queues = make(map[storage.QueueID][]*subscription)
 	}
 	return b
 }
@@ -40,52 +45,43 @@ func (b *Bus) shardOf(queue storage.QueueID) *shard {
 	return &b.shards[queue[0]%shardCount]
 }
 
-// Publish wakes the subscribers of each queue. It never blocks. It is called
-// after what they should see is durable.
-func (b *Bus) Publish(queues ...storage.QueueID) {
+// Wake wakes the subscribers of each queue. It is called after what they
+// should see is durable.
+func (b *Bus) Wake(queues ...storage.QueueID) {
 	for _, queue := range queues {
-		b.shardOf(queue).publish(queue)
+		b.shardOf(queue).wake(queue)
 	}
 }
 
-func (s *shard) publish(queue storage.QueueID) {
+func (s *shard) wake(queue storage.QueueID) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, wake := range s.queues[queue] {
-		select {
-		case wake <- struct{}{}:
-		default: // it will wake anyway
-		}
+	for _, sub := range s.queues[queue] {
+		sub.wake()
 	}
 }
 
-// Subscribe gives a channel that holds at most one wake-up for a queue. The
-// caller must call cancel when done; calling it again does nothing. After that
-// the channel gets no more, and it is never closed.
-func (b *Bus) Subscribe(queue storage.QueueID) (wake <-chan struct{}, cancel func()) {
+// Subscribe has wake called whenever something came into a queue, possibly by
+// several goroutines at once. It must return at once and must not use the bus.
+//
+// The caller must call cancel when done; calling it again does nothing. When
+// cancel has returned, wake is not running and is not called any more.
+func (b *Bus) Subscribe(queue storage.QueueID, wake func()) (cancel func()) {
 	s := b.shardOf(queue)
-	c := make(chan struct{}, 1)
+	sub := &subscription{wake: wake}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queues[queue] = append(s.queues[queue], c)
-	return c, func() { s.unsubscribe(queue, c) }
+	s.queues[queue] = append(s.queues[queue], sub)
+	return func() { s.cancel(queue, sub) }
 }
 
-func (s *shard) unsubscribe(queue storage.QueueID, c chan struct{}) {
+func (s *shard) cancel(queue storage.QueueID, sub *subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := s.queues[queue]
-	for i, other := range all {
-		if other != c {
-			continue
-		}
-		if len(all) == 1 {
-			delete(s.queues, queue)
-			return
-		}
-		last := len(all) - 1
-		all[i], all[last] = all[last], nil
-		s.queues[queue] = all[:last]
+	left := slices.DeleteFunc(s.queues[queue], func(other *subscription) bool { return other == sub })
+	if len(left) == 0 {
+		delete(s.queues, queue)
 		return
 	}
+	s.queues[queue] = left
 }

@@ -18,112 +18,109 @@ func newQueue() (q storage.QueueID) {
 	return q
 }
 
-// woken takes a wake-up, if there is one.
-func woken(wake <-chan struct{}) bool {
-	select {
-	case <-wake:
-		return true
-	default:
-		return false
-	}
-}
-
-func subscriptions(b *Bus) (n int) {
+func queuesWithSubscribers(b *Bus) (n int) {
 	for i := range b.shards {
 		n += len(b.shards[i].queues)
 	}
 	return n
 }
 
-func TestPublish(t *testing.T) {
+func TestWake(t *testing.T) {
 	b := New()
 	one, other := newQueue(), newQueue()
 	other[0] = one[0] // in the same shard
-	first, cancelFirst := b.Subscribe(one)
-	second, cancelSecond := b.Subscribe(one)
-	apart, cancelApart := b.Subscribe(other)
-
-	b.Publish()
-	b.Publish(newQueue())
-	if woken(first) || woken(second) || woken(apart) {
-		t.Error("woken for nothing")
+	var first, second, apart int
+	cancelFirst := b.Subscribe(one, func() { first++ })
+	cancelSecond := b.Subscribe(one, func() { second++ })
+	cancelApart := b.Subscribe(other, func() { apart++ })
+	want := func(what string, f, s, a int) {
+		t.Helper()
+		if first != f || second != s || apart != a {
+			t.Errorf("%s: woken %d, %d, %d times, want %d, %d, %d", what, first, second, apart, f, s, a)
+		}
 	}
-	b.Publish(one)
-	if !woken(first) || !woken(second) || woken(apart) {
-		t.Error("wrong subscribers woken")
-	}
-	b.Publish(one, other, one)
-	b.Publish(one)
-	if !woken(first) || !woken(second) || !woken(apart) {
-		t.Error("not all subscribers woken")
-	}
-	if woken(first) || woken(second) {
-		t.Error("wake-ups do not coalesce")
-	}
-
+	b.Wake()
+	b.Wake(newQueue())
+	want("nobody's queue", 0, 0, 0)
+	b.Wake(one)
+	want("one queue", 1, 1, 0)
+	b.Wake(one, other)
+	want("both queues", 2, 2, 1)
 	cancelFirst()
 	cancelFirst()
-	b.Publish(one)
-	if woken(first) || !woken(second) {
-		t.Error("wrong subscribers woken after a cancel")
-	}
+	b.Wake(one, other)
+	want("after one cancelled", 2, 3, 2)
 	cancelSecond()
 	cancelApart()
 	cancelFirst()
-	if n := subscriptions(b); n != 0 {
+	b.Wake(one, other)
+	want("after all cancelled", 2, 3, 2)
+	if n := queuesWithSubscribers(b); n != 0 {
 		t.Errorf("%d queues left behind", n)
 	}
 }
 
-// A subscriber that looks before it waits misses nothing.
+// A subscriber that looks before it waits misses nothing, and is not called
+// after it cancelled.
 func TestNothingIsMissed(t *testing.T) {
 	b := New()
-	const publishers, rounds = 4, 5000
+	const wakers, rounds = 4, 5000
 	queues := [3]storage.QueueID{newQueue(), newQueue(), newQueue()}
-	var published [3]atomic.Int64
+	var appended [3]atomic.Int64
 	var wg sync.WaitGroup
 	for i, queue := range queues {
 		for range 2 {
-			wake, cancel := b.Subscribe(queue)
+			woken := make(chan struct{}, 1)
+			cancel := b.Subscribe(queue, func() {
+				select {
+				case woken <- struct{}{}:
+				default:
+				}
+			})
 			wg.Go(func() {
 				defer cancel()
-				for published[i].Load() < publishers*rounds {
-					<-wake
+				for appended[i].Load() < wakers*rounds {
+					<-woken
 				}
 			})
 		}
 	}
-	for range publishers {
+	for range wakers {
 		wg.Go(func() {
 			for range rounds {
 				for i := range queues {
-					published[i].Add(1)
+					appended[i].Add(1)
 				}
-				b.Publish(queues[:]...)
+				b.Wake(queues[:]...)
 			}
 		})
 	}
 	wg.Go(func() { // others come and go
 		for range rounds {
-			_, cancel := b.Subscribe(queues[0])
+			var cancelled atomic.Bool
+			cancel := b.Subscribe(queues[0], func() {
+				if cancelled.Load() {
+					t.Error("woken after cancel")
+				}
+			})
 			cancel()
+			cancelled.Store(true)
 		}
 	})
 	wg.Wait()
-	if n := subscriptions(b); n != 0 {
+	if n := queuesWithSubscribers(b); n != 0 {
 		t.Errorf("%d queues left behind", n)
 	}
 }
 
-func BenchmarkPublish(b *testing.B) {
+func BenchmarkWake(b *testing.B) {
 	bus := New()
 	b.RunParallel(func(pb *testing.PB) {
 		queue := newQueue()
-		wake, cancel := bus.Subscribe(queue)
-		defer cancel()
+		woken := 0
+		defer bus.Subscribe(queue, func() { woken++ })()
 		for pb.Next() {
-			bus.Publish(queue)
-			woken(wake)
+			bus.Wake(queue)
 		}
 	})
 }
