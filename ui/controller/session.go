@@ -1,0 +1,84 @@
+package controller
+
+import (
+	"context"
+
+	"quicprochat/core/client"
+)
+
+// Session is an unlocked profile: the part of [client.Client] that screens use.
+type Session interface {
+	Close() error
+	Me() client.Me
+	Link() client.Link
+	Subscribe() (events <-chan client.Event, cancel func())
+	Connection() client.ConnectionChanged
+	Conversations(ctx context.Context) ([]client.Conversation, error)
+	Messages(ctx context.Context, id client.ConversationID, p client.Page) ([]client.Message, error)
+	Members(ctx context.Context, id client.ConversationID) ([]client.Member, error)
+	Send(ctx context.Context, id client.ConversationID, text string) (client.Message, error)
+	Retry(ctx context.Context, id client.ConversationID, message client.MessageID) error
+	MarkRead(ctx context.Context, id client.ConversationID) error
+	Contacts(ctx context.Context) ([]client.Contact, error)
+	StartDirect(ctx context.Context, name string) (client.Conversation, error)
+	CreateGroup(ctx context.Context, title string, names []string) (client.Conversation, error)
+	AddMembers(ctx context.Context, id client.ConversationID, names []string) error
+	RemoveMember(ctx context.Context, id client.ConversationID, account client.AccountID) error
+	Rename(ctx context.Context, id client.ConversationID, title string) error
+	Leave(ctx context.Context, id client.ConversationID) error
+}
+
+// SDK makes sessions; [Profile] is the real one.
+type SDK interface {
+	HasProfile() bool
+	Probe(ctx context.Context, link client.Link) (client.ServerInfo, error)
+	Register(ctx context.Context, link client.Link, name, password string) (Session, error)
+	Login(ctx context.Context, link client.Link, name, password string) (Session, error)
+	Open(ctx context.Context, password string) (Session, error)
+}
+
+// Host runs a server inside this program.
+type Host interface {
+	// Start starts the server, if it is not running, and returns an invite link.
+	Start(ctx context.Context) (link string, err error)
+	// Resume starts the server without making an invite.
+	Resume(ctx context.Context) error
+	// Invite returns a new invite link of the running server.
+	Invite(ctx context.Context) (link string, err error)
+	// Running says whether the server is up.
+	Running() bool
+}
+
+// Profile is the SDK over one profile directory.
+type Profile struct{ Options client.Options }
+
+// HasProfile implements SDK.
+func (p Profile) HasProfile() bool { return client.HasProfile(p.Options.Dir) }
+
+// Probe implements SDK.
+func (Profile) Probe(ctx context.Context, link client.Link) (client.ServerInfo, error) {
+	return client.Probe(ctx, link)
+}
+
+// Register implements SDK.
+func (p Profile) Register(ctx context.Context, link client.Link, name, password string) (Session, error) {
+	return session(client.Register(ctx, p.Options, link, name, password))
+}
+
+// Login implements SDK.
+func (p Profile) Login(ctx context.Context, link client.Link, name, password string) (Session, error) {
+	return session(client.Login(ctx, p.Options, link, name, password))
+}
+
+// Open implements SDK.
+func (p Profile) Open(ctx context.Context, password string) (Session, error) {
+	return session(client.Open(ctx, p.Options, password))
+}
+
+// session keeps a nil *Client from becoming a Session that is not nil.
+func session(c *client.Client, err error) (Session, error) {
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}

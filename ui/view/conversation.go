@@ -1,0 +1,206 @@
+package view
+
+import (
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	fynetheme "fyne.io/fyne/v2/theme"
+
+	"quicprochat/ui/controller"
+	"quicprochat/ui/theme"
+	"quicprochat/ui/timeline"
+	"quicprochat/ui/widgets"
+)
+
+// noticeFor is how long a problem is shown above the composer.
+const noticeFor = 8 * time.Second
+
+// conversationView is the open conversation.
+type conversationView struct {
+	main *mainView
+	c    *controller.Conversation
+
+	content         *fyne.Container
+	timeline        *timeline.Timeline
+	composer        *widgets.Composer
+	notice          *widgets.Banner
+	bottom          *fyne.Container
+	title, subtitle *widgets.Line
+	avatar          *widgets.Avatar
+	members, more   *widgets.IconButton
+	ended           *fyne.Container
+	cancel          func()
+}
+
+func newConversationView(main *mainView, c *controller.Conversation) *conversationView {
+	v := &conversationView{main: main, c: c}
+	v.timeline = timeline.New(rows{c})
+	v.timeline.OnNearTop = c.LoadOlder
+	v.notice = widgets.NewBanner()
+	v.buildComposer()
+	canvas := container.NewStack(widgets.NewGround(theme.ColorCanvas), v.timeline)
+	v.bottom = container.NewVBox(v.notice, widgets.NewRule(), v.composer, v.ended)
+	v.bottom.Layout = tight{}
+	v.content = container.NewBorder(v.header(), v.bottom, nil, nil, canvas)
+	ground := widgets.NewGround(fynetheme.ColorNameBackground)
+	v.content = container.NewStack(ground, v.content)
+
+	v.timeline.OnTapped = v.composer.Focus
+	c.OnReset = v.timeline.Reset
+	c.OnInserted, c.OnRemoved, c.OnChanged = v.timeline.Inserted, v.timeline.Removed, v.timeline.Changed
+	c.OnSent = v.timeline.ScrollToBottom
+	c.OnInfo, c.OnMembers = v.showInfo, v.showInfo
+	c.OnDraft = func() { v.composer.SetText(c.Draft()) }
+	v.composer.SetText(c.Draft())
+	v.showInfo()
+	return v
+}
+
+func (v *conversationView) buildComposer() {
+	v.composer = widgets.NewComposer("Write a message")
+	v.composer.OnSend = v.c.Send
+	v.composer.OnChanged = v.c.SetDraft
+	v.composer.OnKey = v.timeline.Key
+	v.composer.OnResized = func() { v.content.Refresh() }
+	v.ended = container.NewStack(widgets.Inset(20, 20,
+		widgets.NewLine("You can read this conversation, but no longer write into it.", theme.SizeSmall).Muted().Centered().Truncated()))
+}
+
+func (v *conversationView) header() fyne.CanvasObject {
+	v.avatar = widgets.NewAvatar(40)
+	v.title = widgets.NewLine("", theme.SizeTitle).Bold().Truncated()
+	v.subtitle = widgets.NewLine("", theme.SizeSmall).Muted().Truncated()
+	v.members = widgets.NewIconButton(theme.IconGroup, v.showMembers)
+	v.more = widgets.NewIconButton(theme.IconMore, v.menu)
+	row := widgets.StretchRow(12, 1, v.avatar, widgets.Column(1, v.title, v.subtitle), v.members, v.more)
+	return container.New(tight{}, widgets.Inset(12, 20, row), widgets.NewRule())
+}
+
+func (v *conversationView) showInfo() {
+	info := v.c.Info()
+	v.avatar.Set(info.Title, v.c.Hue(), v.c.Group())
+	v.title.SetText(info.Title)
+	v.subtitle.SetText(v.c.Subtitle())
+	v.members.Hidden = !v.c.Group() || !v.c.CanWrite()
+	v.more.Hidden = !v.c.CanWrite()
+	v.composer.Hidden, v.ended.Hidden = !v.c.CanWrite(), v.c.CanWrite()
+	v.content.Refresh()
+}
+
+func (v *conversationView) showNotice(sentence string) {
+	if v.cancel != nil {
+		v.cancel()
+	}
+	v.notice.SetText(sentence)
+	v.content.Refresh()
+	v.cancel = v.main.w.app.Loop().After(noticeFor, func() {
+		v.notice.SetText("")
+		v.content.Refresh()
+	})
+}
+
+func (v *conversationView) menu() {
+	items := []*fyne.MenuItem{}
+	if v.c.Group() {
+		items = append(items, item("Members", theme.IconGroup, v.showMembers))
+		if v.c.Info().CanManage {
+			items = append(items, item("Add people", theme.IconPlus, v.addPeople), item("Rename", theme.IconCompose, v.rename))
+		}
+		items = append(items, fyne.NewMenuItemSeparator())
+	}
+	items = append(items, item("Leave", theme.IconLeave, v.leave))
+	v.main.menuBelow(v.more, items...)
+}
+
+// tight stacks objects without a gap.
+type tight struct{}
+
+func (tight) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	var size fyne.Size
+	for _, o := range objects {
+		if o.Visible() {
+			m := o.MinSize()
+			size.Width = max(size.Width, m.Width)
+			size.Height += m.Height
+		}
+	}
+	return size
+}
+
+func (tight) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	y := float32(0)
+	for _, o := range objects {
+		if !o.Visible() {
+			continue
+		}
+		h := o.MinSize().Height
+		o.Resize(fyne.NewSize(size.Width, h))
+		o.Move(fyne.NewPos(0, y))
+		y += h
+	}
+}
+
+// rows feeds a conversation to the timeline.
+type rows struct{ c *controller.Conversation }
+
+// The kinds of row widgets.
+const (
+	kindTheirs = iota
+	kindMine
+	kindEvent
+)
+
+func (r rows) Len() int { return r.c.Len() }
+
+func (r rows) Key(i int) timeline.Key {
+	row := r.c.Row(i)
+	return timeline.Key{ID: row.ID, Variant: row.Variant()}
+}
+
+func (r rows) Kind(i int) int {
+	switch row := r.c.Row(i); {
+	case row.Event:
+		return kindEvent
+	case row.Mine:
+		return kindMine
+	default:
+		return kindTheirs
+	}
+}
+
+func (rows) NewRow(kind int) timeline.Row {
+	if kind == kindEvent {
+		return widgets.NewEventRow()
+	}
+	return widgets.NewMessageRow(kind == kindMine)
+}
+
+func (r rows) Bind(o timeline.Row, i int) {
+	row := r.c.Row(i)
+	model := widgets.MessageModel{
+		Day: row.Day, Text: row.Text, Time: row.Time, Mine: row.Mine, Sender: row.Sender, Hue: row.Hue,
+		ShowName: row.Group && !row.Mine && row.First, Avatars: row.Group, ShowAvatar: row.Group && !row.Mine && row.Last,
+		First: row.First, Last: row.Last, Delivery: delivery(row.State), Problem: row.Problem,
+	}
+	switch o := o.(type) {
+	case *widgets.EventRow:
+		o.Set(model)
+	case *widgets.MessageRow:
+		o.OnRetry = func() { r.c.Retry(row.ID) }
+		o.Set(model)
+	}
+}
+
+func delivery(s controller.RowState) widgets.Delivery {
+	switch s {
+	case controller.RowWaiting:
+		return widgets.DeliveryWaiting
+	case controller.RowSent:
+		return widgets.DeliverySent
+	case controller.RowFailed:
+		return widgets.DeliveryFailed
+	default:
+		return widgets.DeliveryNone
+	}
+}

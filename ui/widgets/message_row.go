@@ -1,0 +1,380 @@
+package widgets
+
+import (
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/driver/desktop"
+	fynetheme "fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"quicprochat/ui/theme"
+)
+
+// Delivery is how far one's own message has come.
+type Delivery uint8
+
+const (
+	// DeliveryNone shows no mark: somebody else's message.
+	DeliveryNone Delivery = iota
+	// DeliveryWaiting is a clock: not at the server yet.
+	DeliveryWaiting
+	// DeliverySent is a check: the server has it.
+	DeliverySent
+	// DeliveryFailed is a warning: it was refused, and a tap tries again.
+	DeliveryFailed
+)
+
+// MessageModel is what a row of a conversation shows: a message, with a day
+// separator above it where a new day begins.
+type MessageModel struct {
+	Day  string // the separator's text; empty for none
+	Text string
+	Time string
+
+	Mine     bool
+	Sender   string
+	Hue      int
+	ShowName bool // above the text, for the first of a run
+	// Avatars keeps room for avatars on the left; ShowAvatar fills it, for the
+	// last of a run.
+	Avatars, ShowAvatar bool
+	// First and Last tell where in a run of one sender's messages this one is.
+	First, Last bool
+
+	Delivery Delivery
+	// Problem says why the delivery failed.
+	Problem string
+}
+
+// Measures of a bubble and its surroundings, in the toolkit's units.
+const (
+	sideMargin   = 20
+	bubblePadX   = 13
+	bubblePadY   = 8
+	bubbleMax    = 560
+	bubbleMin    = 54
+	avatarRoom   = 42
+	avatarSize   = 32
+	metaGap      = 10
+	stateSize    = 14
+	runGap       = 2 // between bubbles of a run
+	turnGap      = 10
+	smallCorner  = 5
+	dayHeight    = 24
+	dayMargin    = 14
+	problemGap   = 4
+	longLine     = 160 // runes beyond which a line certainly wraps
+	failedAction = "Not sent. Click to try again."
+)
+
+// MessageRow shows a text message in a bubble. Rows are made for one's own
+// messages or for the others' and reused within that.
+type MessageRow struct {
+	widget.BaseWidget
+	// OnRetry is called when a failed message is tapped.
+	OnRetry func()
+
+	mine  bool
+	model MessageModel
+	plan  messagePlan
+
+	day     *dayMark
+	bubble  *canvas.Rectangle
+	name    *Line
+	text    *widget.Label
+	themed  *container.ThemeOverride
+	time    *Line
+	state   *canvas.Image
+	avatar  *Avatar
+	problem *Line
+}
+
+// messagePlan is the layout of a row at a width.
+type messagePlan struct {
+	width, height        float32
+	bubble, name, text   rect
+	time, state, problem rect
+	avatar               rect
+}
+
+type rect struct{ x, y, w, h float32 }
+
+func (r rect) apply(o fyne.CanvasObject) {
+	o.Resize(fyne.NewSize(r.w, r.h))
+	o.Move(fyne.NewPos(r.x, r.y))
+}
+
+// NewMessageRow makes an empty row for one's own or the others' messages.
+func NewMessageRow(mine bool) *MessageRow {
+	m := &MessageRow{
+		mine:    mine,
+		day:     newDayMark(),
+		bubble:  canvas.NewRectangle(nil),
+		name:    NewLine("", theme.SizeSmall).Bold().Truncated(),
+		time:    NewLine("", fynetheme.SizeNameCaptionText).Muted(),
+		state:   canvas.NewImageFromResource(theme.Icon(theme.IconClock)),
+		avatar:  NewAvatar(avatarSize),
+		problem: NewLine("", fynetheme.SizeNameCaptionText).Truncated(),
+	}
+	m.problem.Color = fynetheme.ColorNameError
+	m.problem.Align = fyne.TextAlignTrailing
+	m.state.FillMode = canvas.ImageFillContain
+	if mine {
+		m.time.Color = theme.ColorOnMineMuted
+	}
+	m.newText()
+	m.ExtendBaseWidget(m)
+	return m
+}
+
+func (m *MessageRow) newText() {
+	m.text = widget.NewLabel(m.model.Text)
+	m.text.Selectable = true
+	m.themed = container.NewThemeOverride(m.text, theme.BubbleText(m.mine))
+}
+
+// Set changes the message that the row shows.
+func (m *MessageRow) Set(model MessageModel) {
+	changed := model.Text != m.model.Text
+	m.model = model
+	m.plan.width = 0
+	if changed {
+		if m.text.SelectedText() != "" { // a selection does not move to another message
+			m.newText()
+		} else {
+			m.text.Wrapping = fyne.TextWrapOff
+			m.text.SetText(model.Text)
+		}
+	}
+	m.paint()
+	m.arrange()
+}
+
+// arrange puts everything in its place. A reused row may keep its size and so
+// never be told to lay itself out; hence Set calls this.
+func (m *MessageRow) arrange() {
+	size := m.Size()
+	if size.Width <= 0 {
+		return
+	}
+	m.layout(size.Width)
+	m.day.place(size.Width)
+	p := m.plan
+	p.bubble.apply(m.bubble)
+	p.name.apply(m.name)
+	p.text.apply(m.themed)
+	p.time.apply(m.time)
+	p.state.apply(m.state)
+	p.avatar.apply(m.avatar)
+	p.problem.apply(m.problem)
+}
+
+// HeightFor implements timeline.Row.
+func (m *MessageRow) HeightFor(width float32) float32 {
+	m.layout(width)
+	return m.plan.height
+}
+
+// Tapped implements fyne.Tappable: a failed message is tried again.
+func (m *MessageRow) Tapped(*fyne.PointEvent) {
+	if m.model.Delivery == DeliveryFailed && m.OnRetry != nil {
+		m.OnRetry()
+	}
+}
+
+// Cursor implements desktop.Cursorable.
+func (m *MessageRow) Cursor() desktop.Cursor {
+	if m.model.Delivery == DeliveryFailed {
+		return desktop.PointerCursor
+	}
+	return desktop.DefaultCursor
+}
+
+// layout makes the plan for a width, unless that is the plan there is.
+func (m *MessageRow) layout(width float32) {
+	if m.plan.width == width {
+		return
+	}
+	p := messagePlan{width: width}
+	y := m.day.heightFor(m.model.Day)
+	if m.model.First && m.model.Day == "" {
+		y += turnGap
+	} else if !m.model.First {
+		y += runGap
+	}
+	left := float32(sideMargin)
+	if m.model.Avatars && !m.mine {
+		left += avatarRoom
+	}
+	most := min(bubbleMax, width-left-sideMargin-min(width*0.12, 72))
+	inner := max(most-2*bubblePadX, 40)
+
+	meta := m.metaWidth()
+	textSize, fits := m.measureText(inner)
+	inline := fits && textSize.Width+metaGap+meta <= inner && !strings.Contains(m.model.Text, "\n")
+	innerWidth := max(textSize.Width, meta)
+	if inline {
+		innerWidth = textSize.Width + metaGap + meta
+	}
+	var nameHeight float32
+	if m.model.ShowName {
+		nameHeight = m.name.MinSize().Height + 1
+		innerWidth = max(innerWidth, min(m.name.natural()+1, inner))
+	}
+	innerWidth = max(innerWidth, bubbleMin-2*bubblePadX)
+	metaHeight := m.time.MinSize().Height
+	height := bubblePadY*2 + nameHeight + textSize.Height
+	if !inline {
+		height += metaHeight + 1
+	}
+	p.bubble = rect{left, y, innerWidth + 2*bubblePadX, height}
+	if m.mine {
+		p.bubble.x = width - sideMargin - p.bubble.w
+	}
+	x, top := p.bubble.x+bubblePadX, p.bubble.y+bubblePadY
+	p.name = rect{x, top, innerWidth, nameHeight}
+	p.text = rect{x, top + nameHeight, textSize.Width, textSize.Height}
+	p.layoutMeta(x+innerWidth, p.bubble.y+height-bubblePadY-metaHeight+2, m.time.natural(), metaHeight, m.model.Delivery != DeliveryNone)
+	p.avatar = rect{sideMargin, p.bubble.y + height - avatarSize, avatarSize, avatarSize}
+	p.height = p.bubble.y + height
+	if m.model.Delivery == DeliveryFailed {
+		h := m.problem.MinSize().Height
+		p.problem = rect{sideMargin, p.height + problemGap, width - 2*sideMargin, h}
+		p.height += problemGap + h
+	}
+	m.plan = p
+}
+
+// layoutMeta puts the time, and the delivery mark if there is one, to the left of right.
+func (p *messagePlan) layoutMeta(right, y, timeWidth, height float32, mark bool) {
+	if mark {
+		right -= stateSize
+		p.state = rect{right, y + (height-stateSize)/2, stateSize, stateSize}
+		right -= 4
+	}
+	p.time = rect{right - timeWidth, y, timeWidth, height}
+}
+
+func (m *MessageRow) metaWidth() float32 {
+	w := m.time.natural()
+	if m.model.Delivery != DeliveryNone {
+		w += stateSize + 4
+	}
+	return w
+}
+
+// measureText is the size of the text within a width, and whether no line had
+// to be wrapped for it.
+func (m *MessageRow) measureText(width float32) (fyne.Size, bool) {
+	size := m.Theme().Size(fynetheme.SizeNameText)
+	var natural float32
+	for line := range strings.SplitSeq(m.model.Text, "\n") {
+		if len(line) > longLine*4 || len([]rune(line)) > longLine {
+			natural = width + 1
+			break
+		}
+		natural = max(natural, fyne.MeasureText(line, size, fyne.TextStyle{}).Width)
+	}
+	fits := natural <= width
+	wrap := fyne.TextWrapWord
+	if fits {
+		width, wrap = natural, fyne.TextWrapOff
+	}
+	m.text.Resize(fyne.NewSize(width, m.text.Size().Height))
+	if m.text.Wrapping != wrap {
+		m.text.Wrapping = wrap
+		m.text.Refresh()
+	}
+	return fyne.NewSize(width, m.text.MinSize().Height), fits
+}
+
+// CreateRenderer implements fyne.Widget.
+func (m *MessageRow) CreateRenderer() fyne.WidgetRenderer {
+	m.paint()
+	return &messageRenderer{m}
+}
+
+type messageRenderer struct{ m *MessageRow }
+
+func (*messageRenderer) MinSize() fyne.Size { return fyne.NewSize(80, 20) }
+
+func (r *messageRenderer) Layout(fyne.Size) { r.m.arrange() }
+
+// Refresh also refreshes the themed text: a change of theme comes this way.
+func (r *messageRenderer) Refresh() {
+	r.m.themed.Refresh()
+	r.m.plan.width = 0
+	r.m.paint()
+	r.m.arrange()
+}
+
+func (m *MessageRow) paint() {
+	fill, corner := theme.ColorBubbleTheirs, m.Theme().Size(theme.SizeBubbleRadius)
+	if m.mine {
+		fill = theme.ColorBubbleMine
+	}
+	m.bubble.FillColor = theme.Current(fill, m)
+	m.bubble.CornerRadius = corner
+	m.corners(corner)
+	m.day.set(m.model.Day)
+	m.name.Text, m.name.Color = m.model.Sender, theme.SenderColor(m.model.Hue)
+	m.name.Hidden = !m.model.ShowName
+	m.time.Text = m.model.Time
+	m.avatar.Set(m.model.Sender, m.model.Hue, false)
+	m.avatar.Hidden = !m.model.ShowAvatar || m.mine
+	m.problem.Text = failedAction
+	if m.model.Problem != "" {
+		m.problem.Text = m.model.Problem + " Click to try again."
+	}
+	m.problem.Hidden = m.model.Delivery != DeliveryFailed
+	m.paintState()
+	m.bubble.Refresh()
+	m.name.Refresh()
+	m.time.Refresh()
+	m.problem.Refresh()
+}
+
+// corners makes the corners between bubbles of a run small.
+func (m *MessageRow) corners(full float32) {
+	upper, lower := full, full
+	if !m.model.First {
+		upper = smallCorner
+	}
+	if !m.model.Last {
+		lower = smallCorner
+	}
+	m.bubble.TopLeftCornerRadius, m.bubble.BottomLeftCornerRadius = full, full
+	m.bubble.TopRightCornerRadius, m.bubble.BottomRightCornerRadius = full, full
+	if m.mine {
+		m.bubble.TopRightCornerRadius, m.bubble.BottomRightCornerRadius = upper, lower
+	} else {
+		m.bubble.TopLeftCornerRadius, m.bubble.BottomLeftCornerRadius = upper, lower
+	}
+}
+
+func (m *MessageRow) paintState() {
+	m.state.Hidden = m.model.Delivery == DeliveryNone
+	switch m.model.Delivery {
+	case DeliveryNone:
+		return
+	case DeliveryWaiting:
+		m.state.Resource = theme.ColoredIcon(theme.IconClock, theme.ColorOnMineMuted)
+	case DeliverySent:
+		m.state.Resource = theme.ColoredIcon(theme.IconCheck, theme.ColorOnMineMuted)
+	case DeliveryFailed:
+		m.state.Resource = theme.ColoredIcon(theme.IconWarning, theme.ColorOnMineWarning)
+	}
+	m.state.Refresh()
+}
+
+func (r *messageRenderer) Objects() []fyne.CanvasObject {
+	m := r.m
+	objects := make([]fyne.CanvasObject, 0, 10)
+	objects = append(objects, m.day.ground, m.day.text, m.bubble, m.themed, m.name, m.time, m.state, m.avatar)
+	return append(objects, m.problem)
+}
+
+func (*messageRenderer) Destroy() {}
