@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/skip2/go-qrcode"
+
+	"quicprochat/server"
+	"quicprochat/server/config"
+	"quicprochat/server/secrets"
+)
+
+// inviteTerms say what a new invite allows.
+type inviteTerms struct {
+	Uses int           `default:"1" help:"How many accounts can be created with the link."`
+	TTL  time.Duration `name:"ttl" default:"168h" help:"How long the link is valid."`
+}
+
+type inviteCmd struct {
+	settings
+	inviteTerms
+	QR bool `name:"qr" help:"Show the link as a QR code, too."`
+}
+
+// Run prints the link alone on standard output.
+func (cmd *inviteCmd) Run(c *console) error {
+	cfg, err := cmd.load(c.environ)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(cfg.DataDir, secrets.DatabaseName)); err != nil {
+		return fmt.Errorf("there is no server in %s: set one up with \"qpc-server quickstart\", or name its folder", cfg.DataDir)
+	}
+	link, err := makeLink(cfg, cmd.inviteTerms)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.out, link)
+	if cmd.QR {
+		return printQR(c, link)
+	}
+	return nil
+}
+
+// makeLink opens the server of cfg beside one that may be running, and stores
+// an invite in it where its mode of registration asks for one.
+func makeLink(cfg config.Config, terms inviteTerms) (link string, err error) {
+	if cfg.LinkPort() == 0 {
+		return "", fmt.Errorf("listen = %q takes any free port: set public_port, so that a link can name one", cfg.Listen)
+	}
+	s, err := server.New(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = shutdown(s, err) }()
+	if cfg.Registration == config.RegistrationInvite {
+		return s.CreateInvite(context.Background(), terms.Uses, terms.TTL)
+	}
+	return s.Link(nil), nil
+}
+
+func printQR(c *console, link string) error {
+	code, err := qrcode.New(link, qrcode.Low)
+	if err != nil {
+		return fmt.Errorf("drawing the QR code: %w", err)
+	}
+	fmt.Fprint(c.out, code.ToSmallString(false))
+	return nil
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"quicprochat/server/config"
+)
+
+type quickstartCmd struct {
+	settings
+	inviteTerms
+	Registration string `enum:"open,invite,closed" default:"invite" help:"Who may create an account: open, invite or closed."`
+	SystemdUnit  string `type:"path" placeholder:"FILE" help:"Write a systemd unit to this file (root on a systemd machine gets one by default)."`
+	NoSystemd    bool   `help:"Write no systemd unit."`
+	NoQR         bool   `name:"no-qr" help:"Do not show the invite link as a QR code."`
+}
+
+// Run sets up a server and starts nothing. It refuses to touch a server that
+// is there already. The configuration is written when all else has worked, so
+// that a quickstart that failed can be repeated.
+func (cmd *quickstartCmd) Run(c *console) error {
+	path := cmd.Config
+	if path == "" {
+		path = defaultConfigPath()
+	}
+	if _, err := os.Stat(path); err == nil {
+		return fmt.Errorf("%s exists, so a server is set up already: \"qpc-server invite\" makes further links, \"qpc-server check\" looks it over", path)
+	}
+	cfg, err := cmd.newConfig(c.environ)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("making the data folder: %w", err)
+	}
+	link, err := makeLink(cfg, cmd.inviteTerms)
+	if err != nil {
+		return err
+	}
+	if err := writeConfig(path, cfg); err != nil {
+		return fmt.Errorf("writing the configuration: %w", err)
+	}
+	fmt.Fprintf(c.out, "Configuration: %s\nKeys and data: %s (keep a backup; losing it loses every account)\n", path, cfg.DataDir)
+	if err := cmd.setUpService(c, path, cfg); err != nil {
+		return err
+	}
+	return cmd.showLink(c, cfg, link)
+}
+
+func (cmd *quickstartCmd) newConfig(environ []string) (config.Config, error) {
+	cfg := config.Default()
+	cfg.DataDir = defaultDataDir()
+	cfg.PublicHost = config.GuessHost()
+	cfg.Registration = config.Registration(cmd.Registration)
+	if err := cfg.ApplyEnv(cmd.over(environ)); err != nil {
+		return cfg, err
+	}
+	dir, err := filepath.Abs(cfg.DataDir)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.DataDir = dir
+	return cfg, cfg.Validate()
+}
+
+func writeConfig(path string, cfg config.Config) error {
+	var text bytes.Buffer
+	if err := cfg.Write(&text); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	// The service's own user has to read it; there is no secret in it.
+	return writeNew(path, text.Bytes(), 0o644)
+}
+
+func writeNew(path string, data []byte, mode fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
+}
+
+func (cmd *quickstartCmd) setUpService(c *console, configPath string, cfg config.Config) error {
+	unit := cmd.SystemdUnit
+	if unit == "" && isRoot() && hasSystemd() {
+		unit = defaultUnitPath
+	}
+	if unit == "" || cmd.NoSystemd {
+		fmt.Fprintf(c.out, "Start it with: qpc-server serve --config %s\n", configPath)
+		return nil
+	}
+	if err := writeUnit(unit, configPath, cfg.DataDir); err != nil {
+		return fmt.Errorf("writing the systemd unit: %w", err)
+	}
+	fmt.Fprintf(c.out, "systemd unit:  %s\nStart it with: systemctl daemon-reload && systemctl enable --now %s\n", unit, filepath.Base(unit))
+	return nil
+}
+
+func (cmd *quickstartCmd) showLink(c *console, cfg config.Config, link string) error {
+	if cfg.Registration == config.RegistrationInvite {
+		until := time.Now().Add(cmd.TTL).Format("2 January 2006 15:04")
+		fmt.Fprintf(c.out, "\nInvite link, for %d account(s) until %s:\n\n  %s\n\n", cmd.Uses, until, link)
+	} else {
+		fmt.Fprintf(c.out, "\nLink to this server:\n\n  %s\n\n", link)
+	}
+	if !cmd.NoQR {
+		if err := printQR(c, link); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(c.out, "People reach the server at %s, UDP port %d. If that is not right, change public_host in the configuration.\n", cfg.LinkHost(), cfg.LinkPort())
+	return nil
+}

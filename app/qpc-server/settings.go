@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/adrg/xdg"
+
+	"quicprochat/server/config"
+)
+
+// settings are the flags of every command that works on a server.
+type settings struct {
+	Config  string `type:"path" placeholder:"FILE" env:"QPC_CONFIG" help:"Configuration file."`
+	DataDir string `type:"path" placeholder:"DIR" help:"Folder of keys and database, over the configuration's."`
+	Listen  string `placeholder:"ADDR" help:"UDP address to listen on, over the configuration's."`
+	Host    string `placeholder:"HOST" help:"Host in invite links, over the configuration's."`
+}
+
+// load reads the configuration. Without --config the default file is read
+// where it exists; flags win over the environment, which wins over the file.
+func (s settings) load(environ []string) (config.Config, error) {
+	path := s.Config
+	if path == "" {
+		if _, err := os.Stat(defaultConfigPath()); err == nil {
+			path = defaultConfigPath()
+		}
+	}
+	c, err := config.Load(path, s.over(environ))
+	if err != nil {
+		return c, fmt.Errorf("the configuration cannot be used: %s", indent(err.Error()))
+	}
+	return c, nil
+}
+
+func (s settings) over(environ []string) []string {
+	environ = environ[:len(environ):len(environ)]
+	for name, value := range map[string]string{"DATA_DIR": s.DataDir, "LISTEN": s.Listen, "PUBLIC_HOST": s.Host} {
+		if value != "" {
+			environ = append(environ, "QPC_"+name+"="+value)
+		}
+	}
+	return environ
+}
+
+func isRoot() bool { return os.Geteuid() == 0 }
+
+func defaultConfigPath() string {
+	if isRoot() {
+		return "/etc/qpc/server.toml"
+	}
+	return filepath.Join(xdg.ConfigHome, "qpc", "server.toml")
+}
+
+func defaultDataDir() string {
+	if isRoot() {
+		return "/var/lib/qpc"
+	}
+	return filepath.Join(xdg.DataHome, "qpc-server")
+}
+
+func newLogger(c config.Log, console *console) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(console.err, options))
+	}
+	return slog.New(slog.NewTextHandler(console.err, options))
+}
+
+// indent sets the lines of a text with several apart from what stands before.
+func indent(text string) string {
+	if !strings.Contains(text, "\n") {
+		return text
+	}
+	return "\n  " + strings.ReplaceAll(text, "\n", "\n  ")
+}

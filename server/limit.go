@@ -1,0 +1,45 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"quicprochat/core/identity"
+	"quicprochat/core/wire"
+	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/config"
+	"quicprochat/server/ratelimit"
+)
+
+func newLimiter(r config.Rates, now func() time.Time) *ratelimit.Limiter {
+	rates := make(map[int32]ratelimit.Rate)
+	for class, rate := range map[qpcv1.RateClass]config.Rate{
+		qpcv1.RateClass_RATE_CLASS_AUTH:   r.Auth,
+		qpcv1.RateClass_RATE_CLASS_LOOKUP: r.Lookup,
+		qpcv1.RateClass_RATE_CLASS_POST:   r.Post,
+		qpcv1.RateClass_RATE_CLASS_OWN:    r.Own,
+	} {
+		rates[int32(class)] = ratelimit.Rate{PerMinute: rate.PerMinute, Burst: rate.Burst}
+	}
+	return ratelimit.New(rates, now)
+}
+
+// limit refuses a call where the caller's network or account has made too
+// many of its class.
+func (s *Server) limit(_ context.Context, p *wire.Peer, m wire.Method) error {
+	subjects := []ratelimit.Subject{ratelimit.Network(p.RemoteAddr())}
+	if who, ok := p.Principal(); ok {
+		if account, err := identity.ParseAccountID(who.Account); err == nil {
+			subjects = append(subjects, ratelimit.Account(account))
+		}
+	}
+	wait := s.limiter.Allow(int32(m.Rate), subjects...)
+	if wait == 0 {
+		return nil
+	}
+	return &wire.Error{
+		Code:       qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED,
+		Message:    "Too many requests. Try again a little later.",
+		RetryAfter: wait,
+	}
+}

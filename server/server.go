@@ -1,0 +1,242 @@
+// Package server is the whole server in one value: New opens it, Start lets
+// people in, Shutdown closes it. It touches nothing outside its data folder
+// and its socket, so that several can live in one process, such as a desktop
+// app that hosts one for its friends.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"quicprochat/core/version"
+	"quicprochat/core/wire"
+	"quicprochat/server/auth"
+	"quicprochat/server/bus"
+	"quicprochat/server/config"
+	"quicprochat/server/queue"
+	"quicprochat/server/ratelimit"
+	"quicprochat/server/secrets"
+	"quicprochat/server/session"
+	"quicprochat/server/storage"
+	"quicprochat/server/storage/sqlite"
+)
+
+// Config is everything that can be set; see [config.Config].
+type Config = config.Config
+
+// DefaultConfig is a Config that lacks only DataDir.
+func DefaultConfig() Config { return config.Default() }
+
+// inviteTokenSize is in bytes.
+const inviteTokenSize = 16
+
+// ErrRunning is returned by Start where the server was started before.
+var ErrRunning = errors.New("server: already started")
+
+// ErrInviteTerms is returned by CreateInvite for an invite that nobody could
+// use.
+var ErrInviteTerms = errors.New("server: an invite needs at least one use and a time in which it is valid")
+
+// Server is a server. Its methods are safe for concurrent use.
+type Server struct {
+	cfg   Config
+	log   *slog.Logger
+	now   func() time.Time
+	cert  tls.Certificate
+	store storage.Store
+
+	limiter  *ratelimit.Limiter
+	sessions *session.Registry
+	queues   *queue.Service
+	router   *wire.Router
+
+	tasks sync.WaitGroup
+	ended chan struct{}
+
+	mu       sync.Mutex
+	addr     net.Addr           // nil before Start
+	stop     context.CancelFunc // nil before Start
+	closed   bool
+	serveErr error // why serving ended by itself
+}
+
+// Option changes what New takes for granted.
+type Option func(*Server)
+
+// WithClock makes the server take the time from now. Connections and TLS keep
+// to the machine's clock.
+func WithClock(now func() time.Time) Option { return func(s *Server) { s.now = now } }
+
+// New opens the data folder of cfg, making it, its keys and its database where
+// they do not exist. It lets nobody in; a Server that is never started must be
+// shut down all the same. A nil log logs nothing.
+//
+// Errors say in words what is wrong with the configuration, the folder, the
+// keys (see package secrets) or the database (see package storage).
+func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{cfg: cfg, log: log, now: time.Now, sessions: &session.Registry{}, ended: make(chan struct{})}
+	for _, option := range options {
+		option(s)
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	keys, err := secrets.Load(cfg.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("server keys: %w", err)
+	}
+	if s.cert, err = wire.LoadOrCreateCertificate(cfg.DataDir, cfg.CertificateNames()); err != nil {
+		return nil, fmt.Errorf("TLS certificate: %w", err)
+	}
+	if s.store, err = sqlite.Open(context.Background(), filepath.Join(cfg.DataDir, secrets.DatabaseName), storageLimits(cfg.Limits)); err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	if err := s.wire(keys, bus.New()); err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	return s, nil
+}
+
+func storageLimits(l config.Limits) storage.Limits {
+	return storage.Limits{
+		Devices:          l.DevicesPerAccount,
+		KeyPackages:      l.KeyPackagesPerDevice,
+		QueueItems:       l.QueueItems,
+		QueueBytes:       l.QueueBytes,
+		ChannelAddresses: l.ChannelAddresses,
+		ItemTTL:          l.QueueTTL,
+		ChannelTTL:       l.ChannelTTL,
+	}
+}
+
+// Start listens and serves until Shutdown. It returns when clients can
+// connect.
+func (s *Server) Start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stop != nil || s.closed {
+		return ErrRunning
+	}
+	socket, err := wire.Listen(s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", s.cfg.Listen, err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.addr, s.stop = socket.LocalAddr(), stop
+	s.tasks.Go(func() { s.serve(ctx, socket) })
+	s.tasks.Go(func() { s.tidy(ctx) })
+	s.log.Info("server started", "listen", s.addr.String(), "version", version.Version, "registration", string(s.cfg.Registration))
+	return nil
+}
+
+func (s *Server) serve(ctx context.Context, socket net.PacketConn) {
+	defer close(s.ended)
+	err := wire.Serve(ctx, socket, wire.ServerTLS(s.cert), s.router, s.serveOptions())
+	if err == nil {
+		return
+	}
+	s.log.Error("serving ended", "error", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serveErr = err
+}
+
+func (s *Server) serveOptions() wire.ServeOptions {
+	return wire.ServeOptions{
+		Logger:                   s.log,
+		Intercept:                s.limit,
+		MaxConnections:           s.cfg.Limits.Connections,
+		MaxConnectionsPerAddress: s.cfg.Limits.ConnectionsPerAddress,
+	}
+}
+
+// Done is closed when a started server serves no more: because of Shutdown, or
+// because its socket failed, which Shutdown then returns.
+func (s *Server) Done() <-chan struct{} { return s.ended }
+
+// Addr is the UDP address that the server listens on, nil before Start.
+func (s *Server) Addr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addr
+}
+
+// Link is the link to this server, with a registration token where token is
+// not empty.
+func (s *Server) Link(token []byte) string {
+	pin := wire.PinOf(s.cert)
+	return wire.Link{Host: s.cfg.LinkHost(), Port: s.linkPort(), Pin: pin[:], Token: token}.String()
+}
+
+// linkPort is the port in links; a server that took a free port knows it only
+// when it has started.
+func (s *Server) linkPort() int {
+	port := s.cfg.LinkPort()
+	if udp, ok := s.Addr().(*net.UDPAddr); ok && port == 0 {
+		return udp.Port
+	}
+	return port
+}
+
+// CreateInvite makes an invite for so many accounts, valid for so long, and
+// returns its link. The server need not be started; another process may have
+// the same database open. ErrInviteTerms.
+func (s *Server) CreateInvite(ctx context.Context, uses int, ttl time.Duration) (link string, err error) {
+	if uses < 1 || ttl <= 0 {
+		return "", ErrInviteTerms
+	}
+	token := make([]byte, inviteTokenSize)
+	rand.Read(token)
+	err = s.store.CreateInvite(ctx, storage.Invite{Hash: auth.HashInvite(token), Uses: uses, Expires: s.now().Add(ttl)})
+	if err != nil {
+		return "", fmt.Errorf("storing the invite: %w", err)
+	}
+	return s.Link(token), nil
+}
+
+// Shutdown says goodbye to everybody, lets calls under way finish, and closes
+// the database. When ctx ends first, it returns ctx's error and the rest goes
+// on behind it. Shutting down again does nothing.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	stop, closed := s.stop, s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if closed {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.close(stop) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("stopping: %w", ctx.Err())
+	}
+}
+
+func (s *Server) close(stop context.CancelFunc) error {
+	if stop != nil {
+		stop()
+	}
+	s.tasks.Wait()
+	s.queues.Close()
+	err := errors.Join(s.serveErr, s.store.Close())
+	s.log.Info("server stopped")
+	return err
+}

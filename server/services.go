@@ -1,0 +1,62 @@
+package server
+
+import (
+	"fmt"
+
+	"quicprochat/core/opaque"
+	"quicprochat/core/version"
+	"quicprochat/core/wire"
+	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/address"
+	"quicprochat/server/auth"
+	"quicprochat/server/bus"
+	"quicprochat/server/channel"
+	"quicprochat/server/config"
+	"quicprochat/server/device"
+	"quicprochat/server/keys"
+	"quicprochat/server/node"
+	"quicprochat/server/queue"
+	"quicprochat/server/secrets"
+	"quicprochat/server/user"
+)
+
+// wire makes the services and gives their methods to the router.
+func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
+	passwords, err := opaque.NewServer(opaque.DefaultConfig(), k.OPAQUE)
+	if err != nil {
+		return fmt.Errorf("OPAQUE: %w", err)
+	}
+	sealer := address.NewSealer(k.Address, k.Storage)
+	s.limiter = newLimiter(s.cfg.Rates, s.now)
+	s.queues = queue.New(s.store, sealer, b, s.log)
+	s.router = wire.NewRouter()
+	for _, service := range []interface{ Register(*wire.Router) }{
+		auth.New(auth.Options{
+			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, Registration: s.cfg.Registration,
+			Sessions: s.sessions, Now: s.now, Log: s.log,
+		}),
+		device.New(s.store, s.sessions, s.now),
+		keys.New(s.store, sealer, s.now),
+		user.New(s.store),
+		s.queues,
+		channel.New(s.store, sealer, b, s.cfg.Limits.ChannelAddresses, s.now),
+		node.New(s.store, s.info()),
+	} {
+		service.Register(s.router)
+	}
+	return nil
+}
+
+func (s *Server) info() *qpcv1.InfoResponse {
+	modes := map[config.Registration]qpcv1.InfoResponse_Registration{
+		config.RegistrationOpen:   qpcv1.InfoResponse_REGISTRATION_OPEN,
+		config.RegistrationInvite: qpcv1.InfoResponse_REGISTRATION_INVITE,
+		config.RegistrationClosed: qpcv1.InfoResponse_REGISTRATION_CLOSED,
+	}
+	return &qpcv1.InfoResponse{
+		ServerName:          s.cfg.Name(),
+		Version:             version.Version,
+		Registration:        modes[s.cfg.Registration],
+		MaxChannelAddresses: uint32(s.cfg.Limits.ChannelAddresses),
+	}
+}

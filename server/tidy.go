@@ -1,0 +1,60 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"quicprochat/server/storage"
+)
+
+const (
+	// sweepInterval is how often what is gone is forgotten in memory, and
+	// expireInterval how often in the database.
+	sweepInterval  = time.Minute
+	expireInterval = 10 * time.Minute
+	// expireBatch bounds one transaction, so that posts need not wait long.
+	expireBatch = 500
+)
+
+// tidy deletes what is out of date until ctx ends. What is due is judged by
+// the server's clock; the timers only say when to look.
+func (s *Server) tidy(ctx context.Context) {
+	sweep, expire := time.NewTicker(sweepInterval), time.NewTicker(expireInterval)
+	defer sweep.Stop()
+	defer expire.Stop()
+	s.expire(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-sweep.C:
+			s.limiter.Sweep()
+			s.sessions.Sweep()
+			s.queues.Sweep()
+		case <-expire.C:
+			s.expire(ctx)
+		}
+	}
+}
+
+// expire deletes everything in the database that is out of time now.
+func (s *Server) expire(ctx context.Context) {
+	total := 0
+	for {
+		n, err := s.store.Expire(ctx, s.now(), expireBatch)
+		if err != nil {
+			if !errors.Is(err, context.Canceled) && !errors.Is(err, storage.ErrClosed) {
+				s.log.Error("deleting expired data failed", "error", err)
+			}
+			return
+		}
+		total += n
+		if n == 0 {
+			break
+		}
+	}
+	if total > 0 {
+		s.log.Info("expired data deleted", "rows", total)
+	}
+}
