@@ -146,7 +146,11 @@ type appender struct {
 	limits storage.Limits
 	args   []any
 	rows   int
+	bytes  int
 }
+
+// flushBytes bounds what an appender holds in memory, but for the last item.
+const flushBytes = 1 << 20
 
 // append gives an item to a queue and tells whether the queue got anything.
 func (a *appender) append(m *mailbox, d delivery, channelSeq uint64) (bool, error) {
@@ -189,7 +193,8 @@ func (a *appender) add(m *mailbox, sealed []byte) error {
 	}
 	a.args = append(a.args, position(m.number, m.lastSeq), a.day, value)
 	a.rows++
-	if a.rows < chunkSizes[0] {
+	a.bytes += len(sealed)
+	if a.rows < chunkSizes[0] && a.bytes < flushBytes {
 		return nil
 	}
 	return a.flush()
@@ -205,6 +210,6 @@ func (a *appender) flush() error {
 		return fmt.Errorf("append queue items: %w", err)
 	}
 	clear(a.args)
-	a.args, a.rows = a.args[:0], 0
+	a.args, a.rows, a.bytes = a.args[:0], 0, 0
 	return nil
 }

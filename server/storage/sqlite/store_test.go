@@ -49,7 +49,6 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func TestStore(t *testing.T)      { storagetest.Run(t, openNew) }
 func BenchmarkPost(b *testing.B)  { storagetest.BenchmarkPost(b, openNew) }
 func BenchmarkFetch(b *testing.B) { storagetest.BenchmarkFetch(b, openNew) }
 

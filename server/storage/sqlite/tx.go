@@ -14,15 +14,25 @@ type tx struct {
 	statements map[string]*sql.Stmt
 }
 
-// isolate runs a call in a savepoint and keeps its outcome in it. The error is
-// not the call's: it means that the whole transaction is lost.
+// first runs the first call of a transaction. It goes without a savepoint,
+// which would make SQLite keep a copy of every page that the call touches:
+// where it fails, the transaction is begun anew. The error is not the call's:
+// it means that there is no transaction.
+func (t *tx) first(c *call) error {
+	if t.protect(c) {
+		return nil
+	}
+	_ = t.control(`ROLLBACK`) // fails where SQLite has rolled back already
+	return t.begin()
+}
+
+// isolate runs a further call, in a savepoint. The error is not the call's: it
+// means that the whole transaction is lost.
 func (t *tx) isolate(c *call) error {
 	if err := t.control(`SAVEPOINT call`); err != nil {
-		c.err = fmt.Errorf("set savepoint: %w", err)
-		return c.err
+		return fmt.Errorf("set savepoint: %w", err)
 	}
-	c.err = t.protect(c)
-	if c.err != nil || c.panicked != nil {
+	if !t.protect(c) {
 		if err := t.control(`ROLLBACK TO call`); err != nil {
 			return fmt.Errorf("roll back: %w", err)
 		}
@@ -33,10 +43,22 @@ func (t *tx) isolate(c *call) error {
 	return nil
 }
 
-// protect runs a call and keeps a panic for its caller.
-func (t *tx) protect(c *call) (err error) {
-	defer func() { c.panicked = recover() }()
-	return c.run(t)
+// protect runs a call, keeps its error or panic for its caller, and tells
+// whether it succeeded.
+func (t *tx) protect(c *call) (ok bool) {
+	defer func() {
+		c.panicked = recover()
+		ok = c.err == nil && c.panicked == nil
+	}()
+	c.err = c.run(t)
+	return
+}
+
+func (t *tx) begin() error {
+	if err := t.control(`BEGIN IMMEDIATE`); err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+	return nil
 }
 
 func (t *tx) prepare(query string) (*sql.Stmt, error) {

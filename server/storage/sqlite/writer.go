@@ -121,22 +121,24 @@ func (w *writer) serve() {
 
 // batch runs a call, and those that wait behind it, in one transaction.
 func (w *writer) batch(first *call) {
-	if err := w.tx.control(`BEGIN IMMEDIATE`); err != nil {
-		first.err = fmt.Errorf("begin transaction: %w", err)
+	if err := w.tx.begin(); err != nil {
+		first.err = err
 		close(first.done)
 		return
 	}
 	var ran []*call
 	var broken error
+	run := w.tx.first
 	deadline := time.Now().Add(w.batchTime)
 	for next := first; next != nil; next = w.waiting(len(ran), deadline) {
 		if !next.state.CompareAndSwap(callWaiting, callStarted) {
 			continue
 		}
 		ran = append(ran, next)
-		if broken = w.tx.isolate(next); broken != nil {
+		if broken = run(next); broken != nil {
 			break
 		}
+		run = w.tx.isolate
 	}
 	if broken == nil {
 		if err := w.tx.control(`COMMIT`); err != nil {
@@ -144,8 +146,7 @@ func (w *writer) batch(first *call) {
 		}
 	}
 	if broken != nil {
-		// fails where SQLite has rolled back already
-		_ = w.tx.control(`ROLLBACK`)
+		_ = w.tx.control(`ROLLBACK`) // fails where SQLite has rolled back already
 	}
 	for _, c := range ran {
 		if c.err == nil {

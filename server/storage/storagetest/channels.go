@@ -7,6 +7,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"quicprochat/server/storage"
@@ -382,5 +383,20 @@ func testFanOut(t *testing.T, open Open) {
 	}
 	for _, q := range queues {
 		equal(t, "queue", texts(t, s, q), "0 1 2")
+	}
+}
+
+func testLargeItems(t *testing.T, open Open) {
+	s := open(t, storage.DefaultLimits())
+	queues := enrolQueues(t, s, 20)
+	c := newChannel(t, s, queues...)
+	text := strings.Repeat("large ", 50_000)
+	post(t, s, newPost(c.ID, 7, text))
+	post(t, s, newPost(c.ID, 7, "small"))
+	for _, q := range queues {
+		items := fetchAll(t, s, q, 0)
+		equal(t, "items", len(items), 2)
+		equal(t, "large item is whole", textOf(items[0]) == text, true)
+		equal(t, "small item", textOf(items[1]), "small")
 	}
 }

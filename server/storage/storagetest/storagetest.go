@@ -47,6 +47,7 @@ func Run(t *testing.T, open Open) {
 		"CommitFails":      testCommitFails,
 		"DeleteChannel":    testDeleteChannel,
 		"FanOut":           testFanOut,
+		"LargeItems":       testLargeItems,
 		"CommitRace":       testCommitRace,
 		"Order":            testOrder,
 		"ExpireItems":      testExpireItems,
