@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"hash"
 
+	circl "github.com/cloudflare/circl/hpke"
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
@@ -83,8 +84,18 @@ var suites = []*suite{
 		ed25519Scheme{},
 	},
 	{
+		SuiteX448, "MLS_256_DHKEMX448_AES256GCM_SHA512_Ed448", sha512.New, 64, 32, aesGCM,
+		newX448(circl.AEAD_AES256GCM),
+		ed448Scheme{},
+	},
+	{
 		SuiteP521, "MLS_256_DHKEMP521_AES256GCM_SHA512_P521", sha512.New, 64, 32, aesGCM,
 		&stdKEM{hpke.DHKEM(ecdh.P521()), hpke.HKDFSHA512(), hpke.AES256GCM(), 133, 66}, &ecdsaScheme{elliptic.P521(), crypto.SHA512},
+	},
+	{
+		SuiteX448Cha, "MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_Ed448", sha512.New, 64, 32, chacha20poly1305.New,
+		newX448(circl.AEAD_ChaCha20Poly1305),
+		ed448Scheme{},
 	},
 	{
 		SuiteP384, "MLS_256_DHKEMP384_AES256GCM_SHA384_P384", sha512.New384, 48, 32, aesGCM,

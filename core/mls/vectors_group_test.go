@@ -100,7 +100,7 @@ func TestVectorsTreeKEM(t *testing.T) {
 				equal(t, "path key", derived[steps[k].node], private)
 			}
 		}
-		for _, from := range v.Leaves { // and a path of our own
+		for _, from := range v.Leaves[:min(2, len(v.Leaves))] { // and paths of our own
 			after := before.clone()
 			path, err := after.createPath(from.Index, after.leaf(from.Index), vectorSigner(t, s, from.Signature), v.GroupID)
 			if err != nil {

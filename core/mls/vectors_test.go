@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/cloudflare/circl/sign/ed448"
 )
 
 // hexBytes is a hex string in the vectors' JSON; absent and null are nil.
@@ -80,6 +82,8 @@ func vectorSigner(t *testing.T, s *suite, private []byte) crypto.Signer {
 	switch scheme := s.sig.(type) {
 	case ed25519Scheme:
 		return ed25519.NewKeyFromSeed(private)
+	case ed448Scheme:
+		return ed448.NewKeyFromSeed(private)
 	case *ecdsaScheme:
 		size := (scheme.curve.Params().BitSize + 7) / 8
 		padded := make([]byte, size)

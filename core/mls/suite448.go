@@ -1,0 +1,111 @@
+package mls
+
+import (
+	"crypto"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha512"
+	"fmt"
+
+	"github.com/cloudflare/circl/hpke"
+	circlkem "github.com/cloudflare/circl/kem"
+	"github.com/cloudflare/circl/sign/ed448"
+)
+
+// x448KEM is HPKE over X448 by circl: the standard library does not have curve 448.
+type x448KEM struct {
+	suite  hpke.Suite
+	scheme circlkem.Scheme
+}
+
+func newX448(aead hpke.AEAD) *x448KEM {
+	id := hpke.KEM_X448_HKDF_SHA512
+	return &x448KEM{hpke.NewSuite(id, hpke.KDF_HKDF_SHA512, aead), id.Scheme()}
+}
+
+// deriveKeyPair is DeriveKeyPair of RFC 9180 §7.1.3; circl's takes seeds of 56 bytes alone.
+func (k *x448KEM) deriveKeyPair(ikm []byte) (private, public []byte, err error) {
+	const suiteID = "KEM\x00\x21"
+	prk, err := hkdf.Extract(sha512.New, append([]byte("HPKE-v1"+suiteID+"dkp_prk"), ikm...), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	n := k.scheme.PrivateKeySize()
+	private, err = hkdf.Expand(sha512.New, prk, string([]byte{byte(n >> 8), byte(n)})+"HPKE-v1"+suiteID+"sk", n)
+	if err != nil {
+		return nil, nil, err
+	}
+	public, err = k.publicOf(private)
+	return private, public, err
+}
+
+func (k *x448KEM) publicOf(private []byte) ([]byte, error) {
+	sk, err := k.scheme.UnmarshalBinaryPrivateKey(private)
+	if err != nil {
+		return nil, err
+	}
+	return sk.Public().MarshalBinary()
+}
+
+func (k *x448KEM) checkPublic(public []byte) error {
+	_, err := k.scheme.UnmarshalBinaryPublicKey(public)
+	return err
+}
+
+func (k *x448KEM) seal(public, info, plaintext []byte) (enc, ciphertext []byte, err error) {
+	pk, err := k.scheme.UnmarshalBinaryPublicKey(public)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: public key: %w", ErrMalformed, err)
+	}
+	sender, err := k.suite.NewSender(pk, info)
+	if err != nil {
+		return nil, nil, err
+	}
+	enc, sealer, err := sender.Setup(rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	ciphertext, err = sealer.Seal(plaintext, nil)
+	return enc, ciphertext, err
+}
+
+func (k *x448KEM) open(private, enc, info, ciphertext []byte) ([]byte, error) {
+	sk, err := k.scheme.UnmarshalBinaryPrivateKey(private)
+	if err != nil {
+		return nil, err
+	}
+	if len(enc) != k.scheme.CiphertextSize() {
+		return nil, ErrDecrypt
+	}
+	receiver, err := k.suite.NewReceiver(sk, info)
+	if err != nil {
+		return nil, err
+	}
+	opener, err := receiver.Setup(enc)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	plaintext, err := opener.Open(ciphertext, nil)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	return plaintext, nil
+}
+
+type ed448Scheme struct{}
+
+func (ed448Scheme) publicOf(signer crypto.Signer) ([]byte, error) {
+	public, ok := signer.Public().(ed448.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("%w: want Ed448", ErrSigner)
+	}
+	return public, nil
+}
+
+func (ed448Scheme) sign(signer crypto.Signer, message []byte) ([]byte, error) {
+	return signer.Sign(rand.Reader, message, crypto.Hash(0))
+}
+
+func (ed448Scheme) verify(public, message, signature []byte) bool {
+	return len(public) == ed448.PublicKeySize && ed448.Verify(public, message, signature, "")
+}
