@@ -23,15 +23,19 @@ func TestKeyExchangeIsPostQuantum(t *testing.T) {
 
 func TestPinMismatch(t *testing.T) {
 	s := serve(t, healthRouter(), ServeOptions{})
-	for _, pin := range [][]byte{testPin, {}, s.link.Pin[:31], make([]byte, 32)} {
+	dial := func(host string, pin []byte) error {
 		link := s.link
-		link.Pin = pin
-		for _, host := range []string{"127.0.0.1", "localhost"} {
-			link.Host = host
-			if _, err := Dial(testContext(t), link, DialOptions{}); !errors.Is(err, ErrPinMismatch) || errors.Is(err, ErrUnreachable) {
-				t.Errorf("pin of %d bytes at %s: %v", len(pin), host, err)
-			}
+		link.Host, link.Pin = host, pin
+		_, err := Dial(testContext(t), link, DialOptions{})
+		return err
+	}
+	for _, pin := range [][]byte{testPin, {}, s.link.Pin[:31], make([]byte, 32)} {
+		if err := dial("127.0.0.1", pin); !errors.Is(err, ErrPinMismatch) || errors.Is(err, ErrUnreachable) {
+			t.Errorf("pin of %d bytes: %v", len(pin), err)
 		}
+	}
+	if err := dial("localhost", testPin); !errors.Is(err, ErrPinMismatch) {
+		t.Errorf("where another address is silent: %v", err)
 	}
 }
 
