@@ -225,7 +225,6 @@ func (c *Client) Members(ctx context.Context, id ConversationID) ([]Member, erro
 	return list, nil
 }
 
-
 func compareMembers(a, b Member) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), bytes.Compare(a.AccountID[:], b.AccountID[:]))
 }

@@ -47,8 +47,8 @@ type Client struct {
 	stop context.CancelFunc
 	work sync.WaitGroup
 
-	keys     sync.Mutex // held while KeyPackages are made
-	starting sync.Mutex // held while a direct chat is started
+	keys     sync.Mutex    // held while KeyPackages are made
+	starting sync.Mutex    // held while a direct chat is started
 	start    chan struct{} // wakes maintenance
 
 	mu            sync.Mutex

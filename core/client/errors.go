@@ -82,4 +82,3 @@ var (
 
 // WeakPasswordError says why a password is too weak, in a sentence for a person.
 type WeakPasswordError = identity.WeakPasswordError
-

@@ -31,8 +31,10 @@ func (v *conversation) judgeCommit(staged *mls.StagedCommit, leavers []mls.LeafI
 		return err
 	}
 	admin := v.state.kind == KindGroup && v.state.isAdmin(actor)
-	if err := v.judgeState(staged, admin); err != nil {
-		return err
+	if !staged.RemovesSelf() { // who is removed does not see the next epoch
+		if err := v.judgeState(staged, admin); err != nil {
+			return err
+		}
 	}
 	for _, m := range staged.Added {
 		account, err := accountOf(m.LeafNode)
