@@ -15,7 +15,7 @@ const defaultUnitPath = "/etc/systemd/system/qpc-server.service"
 //go:embed qpc-server.service.tmpl
 var unitText string
 
-var unitTemplate = template.Must(template.New("unit").Funcs(template.FuncMap{"quote": quoteUnit}).Parse(unitText))
+var unitTemplate = template.Must(template.New("unit").Funcs(template.FuncMap{"word": quoteWord, "path": quotePath}).Parse(unitText))
 
 // unit is what the systemd unit depends on.
 type unit struct {
@@ -58,8 +58,13 @@ func writeUnit(path, configPath, dataDir string) error {
 	return writeNew(path, text.Bytes(), 0o644)
 }
 
-// quoteUnit writes a word of a unit file: quoted, with specifiers and
-// variables left as they stand.
-func quoteUnit(word string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%", "$", "$$").Replace(word) + `"`
+// quotePath writes a path of a unit file, with specifiers left as they stand.
+func quotePath(path string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%").Replace(path) + `"`
+}
+
+// quoteWord writes a word of a command line in a unit file, where variables
+// are replaced, too.
+func quoteWord(word string) string {
+	return strings.ReplaceAll(quotePath(word), "$", "$$")
 }

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"qpc-server": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir+"/home")
+			env.Setenv("XDG_CONFIG_HOME", env.WorkDir+"/home/.config")
+			env.Setenv("XDG_DATA_HOME", env.WorkDir+"/home/.local/share")
+			port, err := freePort()
+			env.Setenv("PORT", strconv.Itoa(port))
+			return err
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"mode":      scriptMode,
+			"wait-for":  scriptWaitFor,
+			"set-clock": scriptSetClock,
+			"occupy":    scriptOccupy,
+			"edit":      scriptEdit,
+		},
+	})
+}
+
+// freePort finds a UDP port that nobody uses at the moment.
+func freePort() (int, error) {
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer socket.Close()
+	return socket.LocalAddr().(*net.UDPAddr).Port, nil
+}
+
+// scriptMode: mode 0600 FILE... fails where a file has another one.
+func scriptMode(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args[1:] {
+		info, err := os.Stat(ts.MkAbs(name))
+		ts.Check(err)
+		got := fmt.Sprintf("%#o", info.Mode().Perm())
+		if (got == args[0]) == neg {
+			ts.Fatalf("%s has mode %s", name, got)
+		}
+	}
+}
+
+// scriptWaitFor: wait-for REGEXP CMD... repeats a command until its output
+// matches.
+func scriptWaitFor(ts *testscript.TestScript, _ bool, args []string) {
+	pattern, err := regexp.Compile(args[0])
+	ts.Check(err)
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		err = ts.Exec(args[1], args[2:]...)
+		if err == nil && pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("no match in: %s%s (%v)", ts.ReadFile("stdout"), ts.ReadFile("stderr"), err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// scriptSetClock: set-clock DURATION FILE makes a file written that much later
+// than now.
+func scriptSetClock(ts *testscript.TestScript, _ bool, args []string) {
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	at := time.Now().Add(d)
+	ts.Check(os.Chtimes(ts.MkAbs(args[1]), at, at))
+}
+
+// scriptOccupy: occupy PORT listens on a UDP port until the script ends.
+func scriptOccupy(ts *testscript.TestScript, _ bool, args []string) {
+	socket, err := net.ListenPacket("udp", "127.0.0.1:"+args[0])
+	ts.Check(err)
+	ts.Defer(func() { socket.Close() })
+}
+
+// scriptEdit: edit FILE OLD NEW replaces a text that must be there.
+func scriptEdit(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("%s does not contain %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o644))
+}
