@@ -40,8 +40,8 @@ func (s *Store) CreateChannel(ctx context.Context, n storage.NewChannel) error {
 
 func (t *tx) insertChannel(n storage.NewChannel, addresses [][]byte, digest []byte) error {
 	var number int64
-	err := t.get(into(&number), `INSERT INTO channels (id, digest, epoch, addresses, active_day) VALUES (?, ?, ?, ?, ?) RETURNING number`,
-		n.ID[:], digest, int64(n.Epoch), len(addresses), int64(storage.DayOf(n.Now)))
+	err := t.get(into(&number), `INSERT INTO channels (id, digest, epoch, open_from, addresses, active_day) VALUES (?, ?, ?, ?, ?, ?) RETURNING number`,
+		n.ID[:], digest, int64(n.Epoch), int64(n.Epoch), len(addresses), int64(storage.DayOf(n.Now)))
 	if err != nil {
 		return fmt.Errorf("store channel: %w", err)
 	}

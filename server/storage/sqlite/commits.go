@@ -59,7 +59,10 @@ func (t *tx) changeAddresses(c channel, commit storage.Commit, limit int) error 
 
 // nextEpoch moves a channel on and forgets what is too old.
 func (t *tx) nextEpoch(c channel, commit storage.Commit) error {
-	next := c.epoch + 1
+	next, openFrom := c.epoch+1, c.openFrom
+	if len(commit.Add) > 0 {
+		openFrom = next
+	}
 	if err := t.insertChannelKey(c.number, next, commit.NextKey); err != nil {
 		return err
 	}
@@ -67,7 +70,7 @@ func (t *tx) nextEpoch(c channel, commit storage.Commit) error {
 		query string
 		args  []any
 	}{
-		{`UPDATE channels SET epoch = ? WHERE number = ?`, []any{int64(next), c.number}},
+		{`UPDATE channels SET epoch = ?, open_from = ? WHERE number = ?`, []any{int64(next), int64(openFrom), c.number}},
 		{`INSERT INTO channel_winners (channel, epoch, item) VALUES (?, ?, ?)`, []any{c.number, int64(c.epoch), commit.Item[:]}},
 		{`DELETE FROM channel_keys WHERE channel = ? AND epoch < ?`, []any{c.number, int64(next) - storage.PastEpochs}},
 		{`DELETE FROM channel_winners WHERE channel = ? AND epoch < ?`, []any{c.number, int64(next) - storage.WinnerEpochs}},

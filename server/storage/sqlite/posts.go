@@ -15,6 +15,7 @@ import (
 type channel struct {
 	number    int64
 	epoch     uint64
+	openFrom  uint64 // the epoch in which addresses were last added
 	lastSeq   uint64
 	addresses int
 	activeDay uint64
@@ -22,9 +23,14 @@ type channel struct {
 
 func (t *tx) channel(id storage.ChannelID) (channel, error) {
 	var c channel
-	err := t.get(into(&c.number, &c.epoch, &c.lastSeq, &c.addresses, &c.activeDay),
-		`SELECT number, epoch, last_seq, addresses, active_day FROM channels WHERE id = ?`, id[:])
+	err := t.get(into(&c.number, &c.epoch, &c.openFrom, &c.lastSeq, &c.addresses, &c.activeDay),
+		`SELECT number, epoch, open_from, last_seq, addresses, active_day FROM channels WHERE id = ?`, id[:])
 	return c, orUnknown(err, storage.ErrUnknownChannel)
+}
+
+// accepts says whether a post of an epoch may still come in.
+func (c channel) accepts(epoch uint64) bool {
+	return epoch <= c.epoch && c.epoch-epoch <= storage.PastEpochs && epoch >= c.openFrom
 }
 
 // postedBefore gives the seq of an item that the channel has seen; 0: it has not.
@@ -55,7 +61,7 @@ func (t *tx) stale(c channel, epoch uint64) error {
 // Post appends an item to every queue of a channel.
 func (s *Store) Post(ctx context.Context, p storage.Post) (storage.Posted, error) {
 	return s.post(ctx, p.Channel, p.Item, func(t *tx, c channel) (storage.Posted, error) {
-		if p.Epoch > c.epoch || c.epoch-p.Epoch > storage.PastEpochs {
+		if !c.accepts(p.Epoch) {
 			return storage.Posted{}, t.stale(c, p.Epoch)
 		}
 		deliveries, err := t.recipients(c, p.Resolve, p.Seal)

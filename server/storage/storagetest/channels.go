@@ -279,6 +279,28 @@ func testCommitStale(t *testing.T, open Open) {
 	equal(t, "epoch", channelOf(t, s, c.ID).Epoch, 8)
 }
 
+// A post of an epoch in which somebody was not yet there would be unreadable
+// to him, so a commit that adds an address ends the grace for older epochs.
+func testPostAfterAdd(t *testing.T, open Open) {
+	s := open(t, storage.DefaultLimits())
+	queues := enrolQueues(t, s, 2)
+	c := newChannel(t, s, queues[0])
+	commit(t, s, newCommit(c.ID, 7, "renames"))
+	_, err := s.Post(t.Context(), newPost(c.ID, 7, "still in time"))
+	must(t, err)
+	adds := newCommit(c.ID, 8, "adds")
+	adds.Add = [][]byte{addressOf(queues[1])}
+	commit(t, s, adds)
+	_, err = s.Post(t.Context(), newPost(c.ID, 8, "too late"))
+	wantStale(t, err, 9, &adds.Item)
+	commit(t, s, newCommit(c.ID, 9, "renames again"))
+	_, err = s.Post(t.Context(), newPost(c.ID, 9, "in time again"))
+	must(t, err)
+	_, err = s.Post(t.Context(), newPost(c.ID, 8, "still too late"))
+	wantStale(t, err, 10, &adds.Item)
+	equal(t, "queue of the newcomer", texts(t, s, queues[1]), "renames again in time again")
+}
+
 func testCommitMemory(t *testing.T, open Open) {
 	s := open(t, storage.DefaultLimits())
 	c := newChannel(t, s, enrolQueues(t, s, 1)...)

@@ -14,13 +14,15 @@ import (
 
 // channelModel is what a channel with its queues should be.
 type channelModel struct {
-	limit   int
-	epoch   uint64
-	lastSeq uint64
-	members []bool     // by queue
-	queues  [][]string // waiting texts, "!" for an overflow mark
-	lastIn  []int      // last seq by queue
-	posted  map[storage.ItemID]uint64
+	limit int
+	epoch uint64
+	// openFrom is the epoch in which an address was last added.
+	openFrom uint64
+	lastSeq  uint64
+	members  []bool     // by queue
+	queues   [][]string // waiting texts, "!" for an overflow mark
+	lastIn   []int      // last seq by queue
+	posted   map[storage.ItemID]uint64
 }
 
 func (m *channelModel) deliver(queue int, text string) {
@@ -67,7 +69,7 @@ func testModel(t *testing.T, open Open) {
 				p := newPost(id, epoch(), fmt.Sprint(text))
 				p.Item = item()
 				posted, err := s.Post(t.Context(), p)
-				m.outcome(rt, p.Item, posted, err, p.Epoch <= m.epoch && p.Epoch+storage.PastEpochs >= m.epoch, func() {
+				m.outcome(rt, p.Item, posted, err, p.Epoch <= m.epoch && p.Epoch+storage.PastEpochs >= m.epoch && p.Epoch >= m.openFrom, func() {
 					for q, member := range m.members {
 						if member {
 							m.deliver(q, fmt.Sprint(text))
@@ -101,6 +103,9 @@ func testModel(t *testing.T, open Open) {
 					}
 					m.members[change] = !m.members[change]
 					m.epoch++
+					if len(c.Add) > 0 {
+						m.openFrom = m.epoch
+					}
 				})
 			},
 			"ack": func(rt *rapid.T) {

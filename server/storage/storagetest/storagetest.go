@@ -42,6 +42,7 @@ func Run(t *testing.T, open Open) {
 		"PostFails":        testPostFails,
 		"Commit":           testCommit,
 		"CommitStale":      testCommitStale,
+		"PostAfterAdd":     testPostAfterAdd,
 		"CommitMemory":     testCommitMemory,
 		"CommitBounds":     testCommitBounds,
 		"CommitFails":      testCommitFails,
