@@ -31,6 +31,9 @@ func newPeer(t testing.TB, suite Suite, name string) *peer {
 	return &peer{t: t, name: name, suite: suite, cfg: Config{Auth: anyone{}}, signer: signer, store: records{}}
 }
 
+// GoString keeps rapid's reports readable.
+func (p *peer) GoString() string { return p.name }
+
 const extTest uint16 = 0xF0C1
 
 var testCapabilities = Capabilities{Extensions: []uint16{extTest}}

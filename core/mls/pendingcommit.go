@@ -104,7 +104,7 @@ func (g *Group) readPending(r *reader) *StagedCommit {
 func (g *Group) changedTree(leaves uint32, changes []nodeChange) *ratchetTree {
 	t := g.cur.tree.clone()
 	size := t.leaves()
-	if leaves == 0 || leaves&(leaves-1) != 0 || int64(leaves) > int64(size)+int64(len(changes))*2 {
+	if leaves == 0 || leaves&(leaves-1) != 0 || int64(leaves) > 2*(int64(size)+int64(len(changes))) {
 		return nil
 	}
 	if leaves > size {

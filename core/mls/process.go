@@ -136,7 +136,7 @@ func (g *Group) receiveProposal(content *authenticatedContent, leaf *LeafNode) (
 		return nil, err
 	}
 	ref := g.suite.proposalRef(marshal(content))
-	if g.cached(ref) != nil {
+	if g.cached(ref) != nil && content.wireFormat == wirePublic {
 		return nil, ErrAlreadyUsed
 	}
 	result := &ReceivedProposal{Sender: i, SenderLeaf: leaf, Kind: p.typ, Target: i, Extensions: p.extensions, AAD: c.aad, ref: ref}

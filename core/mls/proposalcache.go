@@ -34,10 +34,14 @@ func readCachedProposal(r *reader) *cachedProposal {
 	return p
 }
 
+// cacheProposal keeps a proposal; one that says the same again is the same.
 func (g *Group) cacheProposal(content *authenticatedContent, newPrivate []byte) {
 	p := &cachedProposal{newPrivate: newPrivate}
 	p.Proposal, p.sender = content.content.proposal, LeafIndex(content.content.sender.index)
 	p.ref = g.suite.proposalRef(marshal(content))
+	if g.cached(p.ref) != nil {
+		return
+	}
 	if n := len(g.proposals); n > 0 {
 		p.seq = g.proposals[n-1].seq + 1
 	}
