@@ -110,17 +110,20 @@ func (a *App) RememberSize(width, height float32) {
 
 func (a *App) savePreferences() { _ = a.Preferences.Save() }
 
-// Close ends the session, if there is one. It blocks until the vault is closed.
-func (a *App) Close() error {
+// Close ends the session, if there is one, and calls done when the vault is
+// closed.
+func (a *App) Close(done func(error)) {
 	if a.Main != nil {
 		a.Main.stop()
 	}
-	if a.session == nil {
-		return nil
-	}
 	s := a.session
 	a.session = nil
-	return s.Close()
+	background(a.loop, func() (struct{}, error) {
+		if s == nil {
+			return struct{}{}, nil
+		}
+		return struct{}{}, s.Close()
+	}, func(_ struct{}, err error) { done(err) })
 }
 
 // Watch calls f after everything that happens until cancel is called.

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -41,6 +42,8 @@ type Conversation struct {
 	oldest  bool // there is nothing before rows[0]
 	members []client.Member
 	draft   string
+	sentOK  int
+	sentErr error
 	outgoing
 }
 
@@ -247,7 +250,7 @@ func (c *Conversation) Send(text string) {
 	if text == "" || !c.CanWrite() {
 		return
 	}
-	c.draft = ""
+	c.draft, c.sentErr = "", nil
 	c.mu.Lock()
 	c.queue = append(c.queue, text)
 	start := !c.running
@@ -276,6 +279,7 @@ func (c *Conversation) sendAll() {
 
 // sent shows the message at once, or gives a refused text back.
 func (c *Conversation) sent(text string, m client.Message, err error) {
+	c.sentErr = err
 	if err != nil {
 		c.main.problem(err)
 		if c.current() && c.draft == "" {
@@ -283,9 +287,22 @@ func (c *Conversation) sent(text string, m client.Message, err error) {
 		}
 		return
 	}
+	c.sentOK++
 	if c.current() && !c.index[m.ID] { // the event may have been faster, and newer
 		c.put(m)
 	}
+}
+
+// Sent is how many messages this controller has handed to the client.
+func (c *Conversation) Sent() int { return c.sentOK }
+
+// SendError says, for a person, why the client refused the last message; nil if
+// it did not.
+func (c *Conversation) SendError() error {
+	if c.sentErr == nil {
+		return nil
+	}
+	return errors.New(client.UserMessage(c.sentErr))
 }
 
 // Retry sends a failed message again.

@@ -177,6 +177,20 @@ func (m *Main) Seen(conversation client.ConversationID, text string) (client.Mes
 	return client.Message{}, false
 }
 
+// Recall reads the newest page of every conversation, so that Seen knows of
+// what came before this run of the app.
+func (m *Main) Recall(ctx context.Context) {
+	for id := range m.all {
+		background(m.loop, func() ([]client.Message, error) {
+			return m.session.Messages(ctx, id, client.Page{Limit: pageSize})
+		}, func(page []client.Message, err error) {
+			if err == nil {
+				m.recent = append(page, m.recent...)
+			}
+		})
+	}
+}
+
 func (m *Main) resort() {
 	m.sorted = m.sorted[:0]
 	for _, c := range m.all {

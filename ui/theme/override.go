@@ -60,8 +60,10 @@ func BubbleText(mine bool) *Overlay {
 }
 
 // Plain themes an entry that draws no box of its own.
-var Plain = &Overlay{Colors: map[fyne.ThemeColorName]fyne.ThemeColorName{
-	fynetheme.ColorNameInputBackground: Transparent,
-	fynetheme.ColorNameInputBorder:     Transparent,
-	fynetheme.ColorNamePrimary:         fynetheme.ColorNameForeground,
-}}
+var Plain = &Overlay{
+	Colors: map[fyne.ThemeColorName]fyne.ThemeColorName{
+		fynetheme.ColorNameInputBackground: Transparent,
+		fynetheme.ColorNameInputBorder:     Transparent,
+	},
+	Sizes: map[fyne.ThemeSizeName]float32{fynetheme.SizeNameInputBorder: 0},
+}

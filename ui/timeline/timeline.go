@@ -67,6 +67,15 @@ func New(s Source) *Timeline {
 	return t
 }
 
+// SetSource shows the rows of another source. Widgets are kept for reuse.
+func (t *Timeline) SetSource(s Source) {
+	for key := range t.live {
+		t.recycle(key)
+	}
+	t.source = s
+	t.Reset()
+}
+
 // Reset forgets all rows and widgets and shows the newest row.
 func (t *Timeline) Reset() {
 	clear(t.heights)

@@ -25,7 +25,8 @@ type conversationView struct {
 	timeline        *timeline.Timeline
 	composer        *widgets.Composer
 	notice          *widgets.Banner
-	bottom          *fyne.Container
+	bottom, body    *fyne.Container
+	top             *fyne.Container
 	title, subtitle *widgets.Line
 	avatar          *widgets.Avatar
 	members, more   *widgets.IconButton
@@ -33,41 +34,56 @@ type conversationView struct {
 	cancel          func()
 }
 
-func newConversationView(main *mainView, c *controller.Conversation) *conversationView {
-	v := &conversationView{main: main, c: c}
-	v.timeline = timeline.New(rows{c})
-	v.timeline.OnNearTop = c.LoadOlder
+// newConversationView makes the view once; show puts a conversation into it, so
+// that its row widgets are reused from one conversation to the next.
+func newConversationView(main *mainView) *conversationView {
+	v := &conversationView{main: main}
+	v.timeline = timeline.New(rows{})
 	v.notice = widgets.NewBanner()
 	v.buildComposer()
 	canvas := container.NewStack(widgets.NewGround(theme.ColorCanvas), v.timeline)
-	v.bottom = container.NewVBox(v.notice, widgets.NewRule(), v.composer, v.ended)
-	v.bottom.Layout = tight{}
-	v.content = container.NewBorder(v.header(), v.bottom, nil, nil, canvas)
-	ground := widgets.NewGround(fynetheme.ColorNameBackground)
-	v.content = container.NewStack(ground, v.content)
-
+	v.bottom = container.New(tight{}, v.notice, widgets.NewRule(), v.composer, v.ended)
+	v.top = v.header()
+	v.body = container.NewBorder(v.top, v.bottom, nil, nil, canvas)
+	v.content = container.NewStack(widgets.NewGround(fynetheme.ColorNameBackground), v.body)
 	v.timeline.OnTapped = v.composer.Focus
+	return v
+}
+
+func (v *conversationView) show(c *controller.Conversation) {
+	v.c = c
+	v.notice.SetText("")
+	v.timeline.OnNearTop = c.LoadOlder
+	v.timeline.SetSource(rows{c})
 	c.OnReset = v.timeline.Reset
 	c.OnInserted, c.OnRemoved, c.OnChanged = v.timeline.Inserted, v.timeline.Removed, v.timeline.Changed
 	c.OnSent = v.timeline.ScrollToBottom
 	c.OnInfo, c.OnMembers = v.showInfo, v.showInfo
 	c.OnDraft = func() { v.composer.SetText(c.Draft()) }
-	v.composer.SetText(c.Draft())
+	draft := c.Draft()
+	v.composer.SetText("")
+	v.composer.SetText(draft)
 	v.showInfo()
-	return v
 }
 
 func (v *conversationView) buildComposer() {
 	v.composer = widgets.NewComposer("Write a message")
-	v.composer.OnSend = v.c.Send
-	v.composer.OnChanged = v.c.SetDraft
+	v.composer.OnSend = func(text string) { v.c.Send(text) }
+	v.composer.OnChanged = func(text string) { v.c.SetDraft(text) }
 	v.composer.OnKey = v.timeline.Key
-	v.composer.OnResized = func() { v.content.Refresh() }
+	v.composer.OnResized = v.relayout
 	v.ended = container.NewStack(widgets.Inset(20, 20,
 		widgets.NewLine("You can read this conversation, but no longer write into it.", theme.SizeSmall).Muted().Centered().Truncated()))
 }
 
-func (v *conversationView) header() fyne.CanvasObject {
+// relayout gives header, messages and composer their places. Refreshing would
+// do so too, but also draw every message anew.
+func (v *conversationView) relayout() {
+	relayout(v.bottom)
+	relayout(v.body)
+}
+
+func (v *conversationView) header() *fyne.Container {
 	v.avatar = widgets.NewAvatar(40)
 	v.title = widgets.NewLine("", theme.SizeTitle).Bold().Truncated()
 	v.subtitle = widgets.NewLine("", theme.SizeSmall).Muted().Truncated()
@@ -82,10 +98,12 @@ func (v *conversationView) showInfo() {
 	v.avatar.Set(info.Title, v.c.Hue(), v.c.Group())
 	v.title.SetText(info.Title)
 	v.subtitle.SetText(v.c.Subtitle())
-	v.members.Hidden = !v.c.Group() || !v.c.CanWrite()
-	v.more.Hidden = !v.c.CanWrite()
-	v.composer.Hidden, v.ended.Hidden = !v.c.CanWrite(), v.c.CanWrite()
-	v.content.Refresh()
+	setVisible(v.members, v.c.Group() && v.c.CanWrite())
+	setVisible(v.more, v.c.CanWrite())
+	setVisible(v.composer, v.c.CanWrite())
+	setVisible(v.ended, !v.c.CanWrite())
+	v.top.Refresh()
+	v.relayout()
 }
 
 func (v *conversationView) showNotice(sentence string) {
@@ -93,10 +111,10 @@ func (v *conversationView) showNotice(sentence string) {
 		v.cancel()
 	}
 	v.notice.SetText(sentence)
-	v.content.Refresh()
+	v.relayout()
 	v.cancel = v.main.w.app.Loop().After(noticeFor, func() {
 		v.notice.SetText("")
-		v.content.Refresh()
+		v.relayout()
 	})
 }
 
@@ -151,7 +169,12 @@ const (
 	kindEvent
 )
 
-func (r rows) Len() int { return r.c.Len() }
+func (r rows) Len() int {
+	if r.c == nil {
+		return 0
+	}
+	return r.c.Len()
+}
 
 func (r rows) Key(i int) timeline.Key {
 	row := r.c.Row(i)

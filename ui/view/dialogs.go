@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -135,7 +136,6 @@ func (v *conversationView) showMembers() {
 	list, problem := container.NewVBox(), widgets.NewParagraph("")
 	problem.SetColor(fynetheme.ColorNameError)
 	scroll := container.NewVScroll(list)
-	scroll.SetMinSize(fyne.NewSize(100, 320))
 	buttons := []fyne.CanvasObject{}
 	var sheet *widgets.Sheet
 	if v.c.Info().CanManage {
@@ -147,10 +147,13 @@ func (v *conversationView) showMembers() {
 		for _, m := range v.c.Members() {
 			list.Add(personRow(m.Name, m.AccountID, v.memberEnd(s, m), nil))
 		}
-		list.Refresh()
+		scroll.SetMinSize(fyne.NewSize(100, min(list.MinSize().Height, 340)))
+		scroll.Refresh()
+		problem.SetText(s.Problem())
+		problem.Hidden = s.Problem() == ""
+		sheet.Relayout()
 	}
-	update := func() { fill(); problem.SetText(s.Problem()); sheet.Relayout() }
-	s.OnChange = update
+	s.OnChange = fill
 	v.c.OnMembers = func() { v.showInfo(); fill() }
 	sheet.OnClosed = func() { v.c.OnMembers = v.showInfo }
 	fill()
@@ -206,18 +209,12 @@ func (v *mainView) settings() {
 	who := widgets.Column(3, widgets.NewLine(me.Name, theme.SizeTitle).Bold().Truncated(),
 		widgets.NewLine("on "+me.Server, theme.SizeSmall).Muted().Truncated(),
 		widgets.NewLine("This device: "+me.DeviceName, theme.SizeSmall).Muted().Truncated())
-	names := map[string]string{"Light": "light", "Dark": "dark", "Like the system": "system"}
-	choice := widget.NewRadioGroup([]string{"Like the system", "Light", "Dark"}, nil)
-	choice.Required = true
-	for caption, name := range names {
-		if string(theme.ParseMode(v.w.app.Preferences.Theme)) == name {
-			choice.Selected = caption
-		}
-	}
-	choice.OnChanged = func(s string) { v.w.app.SetTheme(names[s]) }
+	modes := []theme.Mode{theme.System, theme.Light, theme.Dark}
+	choice := widgets.NewChoice(slices.Index(modes, theme.ParseMode(v.w.app.Preferences.Theme)), "Like the system", "Light", "Dark")
+	choice.OnChosen = func(i int) { v.w.app.SetTheme(string(modes[i])) }
 	body := widgets.Column(18,
 		widgets.StretchRow(18, 1, avatar, who), widgets.NewRule(),
-		widgets.Column(6, widgets.NewLine("Appearance", fynetheme.SizeNameText).Bold(), choice), widgets.NewRule(),
+		widgets.Column(10, widgets.NewLine("Appearance", fynetheme.SizeNameText).Bold(), choice), widgets.NewRule(),
 		widgets.NewParagraph("quicprochat "+v.w.app.Version+" — messages are encrypted between the devices of their readers; the server stores sealed bytes only."))
 	var sheet *widgets.Sheet
 	sheet = widgets.NewSheet(v.w.win.Canvas(), "Settings", sheetWidth, body, widget.NewButton("Done", func() { sheet.Close() }))

@@ -28,6 +28,7 @@ type mainView struct {
 	status  *widgets.Line
 	pane    *fyne.Container
 	open    *conversationView
+	empty   *emptyPane
 	items   []controller.ConversationItem
 	compose *widgets.IconButton
 	more    *widgets.IconButton
@@ -37,7 +38,8 @@ func newMainView(w *Window) *mainView {
 	v := &mainView{w: w, c: w.app.Main}
 	v.banner = widgets.NewBanner()
 	v.buildSidebar()
-	v.pane = container.NewStack()
+	v.empty, v.open = newEmptyPane(v.newChat), newConversationView(v)
+	v.pane = container.NewStack(v.empty.content, v.open.content)
 	v.outer = container.New(besides{}, v.sidebar, widgets.NewRule(), v.pane)
 	v.content = container.NewBorder(v.banner, nil, nil, nil, v.outer)
 	v.c.OnList = v.showList
@@ -109,14 +111,14 @@ func (v *mainView) showList() {
 	}
 	v.hintMsg.SetText(text)
 	v.hint.Hidden = text == ""
-	if v.open == nil {
-		v.showOpen()
+	if v.c.Current() == nil {
+		v.empty.show(v.c.Empty())
 	}
 }
 
 func (v *mainView) showBanner() {
 	if v.banner.SetText(v.c.Banner()) {
-		v.content.Refresh()
+		relayout(v.content)
 	}
 	if v.c.Connection().State == client.Online {
 		v.status.SetText(v.c.Me().Server)
@@ -127,39 +129,49 @@ func (v *mainView) showBanner() {
 
 func (v *mainView) showOpen() {
 	c := v.c.Current()
+	setVisible(v.empty.content, c == nil)
+	setVisible(v.open.content, c != nil)
 	if c == nil {
-		v.open = nil
-		v.pane.Objects = []fyne.CanvasObject{v.emptyPane()}
-		v.pane.Refresh()
+		v.empty.show(v.c.Empty())
 		return
 	}
-	v.open = newConversationView(v, c)
-	v.pane.Objects = []fyne.CanvasObject{v.open.content}
-	v.pane.Refresh()
+	v.open.show(c)
 	v.open.composer.Focus()
 }
 
 // emptyPane is shown beside the list while no conversation is open.
-func (v *mainView) emptyPane() fyne.CanvasObject {
+type emptyPane struct {
+	content *fyne.Container
+	title   *widgets.Line
+	text    *widgets.Paragraph
+	start   *fyne.Container
+}
+
+func newEmptyPane(newChat func()) *emptyPane {
+	p := &emptyPane{title: widgets.NewLine("", theme.SizeTitle).Bold().Centered(), text: widgets.NewParagraph("").Centered()}
 	icon := widget.NewIcon(theme.ColoredIcon(theme.IconChat, fynetheme.ColorNameDisabled))
-	title, text := "Select a conversation", "Or start a new one with Ctrl+N."
-	if v.c.Empty() {
-		title, text = "No conversations yet", "Start one with somebody on your server. You need only know the name."
+	p.start = widgets.Column(0, widgets.Gap(14), container.NewCenter(primary("Start a conversation", newChat)))
+	column := widgets.Column(6,
+		container.NewCenter(container.NewGridWrap(fyne.NewSquareSize(56), icon)), widgets.Gap(4), p.title, p.text, p.start)
+	p.content = container.NewStack(widgets.NewGround(theme.ColorCanvas), widgets.CenterColumn(340, column))
+	return p
+}
+
+func (p *emptyPane) show(nothing bool) {
+	if nothing {
+		p.title.SetText("No conversations yet")
+		p.text.SetText("Start one with somebody on your server. You need only know the name.")
+	} else {
+		p.title.SetText("Select a conversation")
+		p.text.SetText("Or start a new one with Ctrl+N.")
 	}
-	column := widgets.Column(0,
-		container.NewCenter(container.NewGridWrap(fyne.NewSquareSize(56), icon)), widgets.Gap(16),
-		widgets.NewLine(title, theme.SizeTitle).Bold().Centered(), widgets.Gap(6),
-		widgets.NewParagraph(text).Centered())
-	if v.c.Empty() {
-		column.Add(widgets.Gap(20))
-		column.Add(container.NewCenter(primary("Start a conversation", v.newChat)))
-	}
-	return container.NewStack(widgets.NewGround(theme.ColorCanvas), widgets.CenterColumn(340, column))
+	setVisible(p.start, nothing)
+	p.content.Refresh()
 }
 
 // showProblem says what went wrong, above the composer if there is one.
 func (v *mainView) showProblem(sentence string) {
-	if v.open != nil {
+	if v.c.Current() != nil {
 		v.open.showNotice(sentence)
 	}
 }
@@ -168,7 +180,7 @@ func (v *mainView) focusSearch() { v.w.win.Canvas().Focus(v.search) }
 
 func (v *mainView) endSearch() {
 	v.search.SetText("")
-	if v.open != nil {
+	if v.c.Current() != nil {
 		v.open.composer.Focus()
 		return
 	}
@@ -177,7 +189,7 @@ func (v *mainView) endSearch() {
 
 // key moves the open conversation for keys that nothing else took.
 func (v *mainView) key(k fyne.KeyName) {
-	if v.open != nil {
+	if v.c.Current() != nil {
 		v.open.timeline.Key(k)
 	}
 }

@@ -38,7 +38,7 @@ func newWelcomeView(w *Window) (fyne.CanvasObject, fyne.Focusable) {
 	body := widgets.Column(
 		0,
 		mark(76), widgets.Gap(18), heading("Welcome to quicprochat"), widgets.Gap(8),
-		widgets.NewParagraph("Private conversations on a server that you, or somebody you trust, runs.").Centered(),
+		widgets.NewParagraph("Private conversations on a server of your choice.").Centered(),
 		widgets.Gap(34),
 		section("Join a server", "Paste the invite link that you were given."),
 		widgets.Gap(14), field, widgets.Gap(12), next,

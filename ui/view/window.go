@@ -184,3 +184,10 @@ func setVisible(o fyne.CanvasObject, on bool) {
 		o.Hide()
 	}
 }
+
+// relayout lays a container out again without drawing its content anew.
+func relayout(c *fyne.Container) {
+	if size := c.Size(); size.Width > 0 {
+		c.Layout.Layout(c.Objects, size)
+	}
+}

@@ -74,6 +74,17 @@ func (c *Composer) Focus() {
 // Focusable is what takes the keyboard.
 func (c *Composer) Focusable() fyne.Focusable { return c.entry }
 
+// outline shows whether the composer has the focus.
+func (c *Composer) outline(focused bool) {
+	name := fynetheme.ColorNameInputBorder
+	if focused {
+		name = fynetheme.ColorNamePrimary
+	}
+	c.ground.StrokeColor = theme.Current(name, c)
+	c.ground.StrokeWidth = 1
+	c.ground.Refresh()
+}
+
 func (c *Composer) submit() {
 	text := strings.TrimSpace(c.entry.Text)
 	if text == "" {
@@ -160,10 +171,8 @@ func (r *composerRenderer) Layout(size fyne.Size) {
 func (r *composerRenderer) Refresh() {
 	c := r.c
 	c.ground.FillColor = theme.Current(fynetheme.ColorNameInputBackground, c)
-	c.ground.StrokeColor = theme.Current(fynetheme.ColorNameInputBorder, c)
-	c.ground.StrokeWidth = 1
 	c.ground.CornerRadius = 18
-	c.ground.Refresh()
+	c.outline(c.entry.focused)
 	c.themed.Refresh()
 	c.send.Refresh()
 	r.Layout(c.Size())
@@ -181,6 +190,7 @@ type composerEntry struct {
 	widget.Entry
 	composer *Composer
 	shift    bool
+	focused  bool
 }
 
 func newComposerEntry(c *Composer) *composerEntry {
@@ -210,10 +220,18 @@ func (e *composerEntry) noteShift(k fyne.KeyName, down bool) {
 	}
 }
 
+// FocusGained implements fyne.Focusable.
+func (e *composerEntry) FocusGained() {
+	e.focused = true
+	e.Entry.FocusGained()
+	e.composer.outline(true)
+}
+
 // FocusLost implements fyne.Focusable. A Shift released elsewhere is not held here.
 func (e *composerEntry) FocusLost() {
-	e.shift = false
+	e.shift, e.focused = false, false
 	e.Entry.FocusLost()
+	e.composer.outline(false)
 }
 
 // TypedKey implements fyne.Focusable.

@@ -3,7 +3,6 @@ package widgets
 import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
-	"fyne.io/fyne/v2/container"
 	fynetheme "fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
@@ -58,25 +57,14 @@ const (
 // EventRow shows something that happened to the group: small, centred, quiet.
 type EventRow struct {
 	widget.BaseWidget
-	day    *dayMark
-	text   *widget.Label
-	themed *container.ThemeOverride
-	model  MessageModel
-}
-
-// eventText themes the sentence of an event.
-var eventText = &theme.Overlay{
-	Colors: map[fyne.ThemeColorName]fyne.ThemeColorName{fynetheme.ColorNameForeground: theme.ColorMuted},
-	Sizes:  map[fyne.ThemeSizeName]float32{fynetheme.SizeNameInnerPadding: 0, fynetheme.SizeNameLineSpacing: 2},
+	day   *dayMark
+	text  *Paragraph
+	model MessageModel
 }
 
 // NewEventRow makes an empty row.
 func NewEventRow() *EventRow {
-	e := &EventRow{day: newDayMark(), text: widget.NewLabel("")}
-	e.text.Alignment = fyne.TextAlignCenter
-	e.text.Wrapping = fyne.TextWrapWord
-	e.text.SizeName = theme.SizeSmall
-	e.themed = container.NewThemeOverride(e.text, eventText)
+	e := &EventRow{day: newDayMark(), text: NewParagraph("").Centered()}
 	e.ExtendBaseWidget(e)
 	return e
 }
@@ -92,18 +80,16 @@ func (e *EventRow) Set(m MessageModel) {
 func (e *EventRow) arrange() {
 	size, w := e.Size(), e.textWidth(e.Size().Width)
 	e.day.place(size.Width)
-	e.themed.Resize(fyne.NewSize(w, size.Height-e.top()))
-	e.themed.Move(fyne.NewPos((size.Width-w)/2, e.top()))
+	rect{(size.Width - w) / 2, e.top(), w, size.Height - e.top()}.apply(e.text)
 }
 
-func (e *EventRow) textWidth(width float32) float32 {
+func (*EventRow) textWidth(width float32) float32 {
 	return min(eventMost, max(width-2*sideMargin, 60))
 }
 
 // HeightFor implements timeline.Row.
 func (e *EventRow) HeightFor(width float32) float32 {
-	e.text.Resize(fyne.NewSize(e.textWidth(width), e.text.Size().Height))
-	return e.top() + e.text.MinSize().Height
+	return e.top() + heightAt(e.text, e.textWidth(width))
 }
 
 func (e *EventRow) top() float32 {
@@ -123,13 +109,13 @@ func (*eventRenderer) MinSize() fyne.Size { return fyne.NewSize(80, 20) }
 func (r *eventRenderer) Layout(fyne.Size) { r.e.arrange() }
 
 func (r *eventRenderer) Refresh() {
-	r.e.themed.Refresh()
 	r.e.day.set(r.e.model.Day)
+	r.e.text.Refresh()
 	r.e.arrange()
 }
 
 func (r *eventRenderer) Objects() []fyne.CanvasObject {
-	return []fyne.CanvasObject{r.e.day.ground, r.e.day.text, r.e.themed}
+	return []fyne.CanvasObject{r.e.day.ground, r.e.day.text, r.e.text}
 }
 
 func (*eventRenderer) Destroy() {}

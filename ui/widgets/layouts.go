@@ -92,6 +92,7 @@ func (r row) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 		m := o.MinSize()
 		if i == r.stretch {
 			m.Width += max(spare, 0)
+			m.Height = heightAt(o, m.Width)
 		}
 		rect{x, (size.Height - m.Height) / 2, m.Width, m.Height}.apply(o)
 		x += m.Width + r.gap

@@ -138,6 +138,9 @@ func (m *MessageRow) newText() {
 
 // Set changes the message that the row shows.
 func (m *MessageRow) Set(model MessageModel) {
+	// The toolkit drops what it keeps of widgets that have not been seen for a
+	// while. Asking the override first makes it theme its label again.
+	m.themed.MinSize()
 	changed := model.Text != m.model.Text
 	m.model = model
 	m.plan.width = 0

@@ -2,7 +2,6 @@ package widgets
 
 import (
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/container"
 	fynetheme "fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
@@ -13,62 +12,54 @@ import (
 // asking how high it wants to be; [Column] and [Sheet] do.
 type Paragraph struct {
 	widget.BaseWidget
-	label   *widget.Label
-	themed  *container.ThemeOverride
-	overlay *theme.Overlay
+	rich    *widget.RichText
+	segment *widget.TextSegment
 }
 
-// NewParagraph makes a paragraph of secondary text.
+// NewParagraph makes a paragraph of small secondary text.
 func NewParagraph(text string) *Paragraph {
-	p := &Paragraph{label: widget.NewLabel(text)}
-	p.label.Wrapping = fyne.TextWrapWord
-	p.label.SizeName = theme.SizeSmall
-	p.overlay = &theme.Overlay{
-		Colors: map[fyne.ThemeColorName]fyne.ThemeColorName{fynetheme.ColorNameForeground: theme.ColorMuted},
-		Sizes:  map[fyne.ThemeSizeName]float32{fynetheme.SizeNameInnerPadding: 0, fynetheme.SizeNameLineSpacing: 2},
-	}
-	p.themed = container.NewThemeOverride(p.label, p.overlay)
+	p := &Paragraph{segment: &widget.TextSegment{Text: text}}
+	p.segment.Style = widget.RichTextStyle{ColorName: theme.ColorMuted, SizeName: theme.SizeSmall, Inline: true}
+	p.rich = widget.NewRichText(p.segment)
+	p.rich.Wrapping = fyne.TextWrapWord
 	p.ExtendBaseWidget(p)
 	return p
 }
 
 // Centered centres the text and returns p.
 func (p *Paragraph) Centered() *Paragraph {
-	p.label.Alignment = fyne.TextAlignCenter
-	p.label.Refresh()
-	return p
-}
-
-// Body gives the text the ordinary size and colour and returns p.
-func (p *Paragraph) Body() *Paragraph {
-	p.label.SizeName = fynetheme.SizeNameText
-	p.SetColor(fynetheme.ColorNameForeground)
-	p.themed.Refresh()
+	p.segment.Style.Alignment = fyne.TextAlignCenter
+	p.rich.Refresh()
 	return p
 }
 
 // Text is what the paragraph says.
-func (p *Paragraph) Text() string { return p.label.Text }
+func (p *Paragraph) Text() string { return p.segment.Text }
 
 // SetText changes the text.
 func (p *Paragraph) SetText(s string) {
-	if s != p.label.Text {
-		p.label.SetText(s)
+	if s != p.segment.Text {
+		p.segment.Text = s
+		p.rich.Refresh()
 	}
 }
 
 // SetColor changes the colour.
 func (p *Paragraph) SetColor(c fyne.ThemeColorName) {
-	if p.overlay.Colors[fynetheme.ColorNameForeground] != c {
-		p.overlay.Colors[fynetheme.ColorNameForeground] = c
-		p.themed.Refresh()
+	if p.segment.Style.ColorName != c {
+		p.segment.Style.ColorName = c
+		p.rich.Refresh()
 	}
 }
 
+// padding is what the toolkit puts around rich text and a paragraph does not have.
+func (p *Paragraph) padding() float32 { return p.Theme().Size(fynetheme.SizeNameInnerPadding) }
+
 // heightAt is the height at a width.
 func (p *Paragraph) heightAt(width float32) float32 {
-	p.label.Resize(fyne.NewSize(width, p.label.Size().Height))
-	return p.label.MinSize().Height
+	pad := 2 * p.padding()
+	p.rich.Resize(fyne.NewSize(width+pad, p.rich.Size().Height))
+	return p.rich.MinSize().Height - pad
 }
 
 // CreateRenderer implements fyne.Widget.
@@ -84,10 +75,14 @@ func (r *paragraphRenderer) MinSize() fyne.Size {
 	return fyne.NewSize(0, r.p.heightAt(w))
 }
 
-func (r *paragraphRenderer) Layout(size fyne.Size) { r.p.themed.Resize(size) }
+func (r *paragraphRenderer) Layout(size fyne.Size) {
+	pad := r.p.padding()
+	r.p.rich.Resize(fyne.NewSize(size.Width+2*pad, size.Height+2*pad))
+	r.p.rich.Move(fyne.NewPos(-pad, -pad))
+}
 
-func (r *paragraphRenderer) Refresh() { r.p.themed.Refresh() }
+func (r *paragraphRenderer) Refresh() { r.p.rich.Refresh() }
 
-func (r *paragraphRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.p.themed} }
+func (r *paragraphRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.p.rich} }
 
 func (*paragraphRenderer) Destroy() {}
