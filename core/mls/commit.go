@@ -120,6 +120,7 @@ func (g *Group) publishable(c *commit, aad []byte, out *outcome, path *newPath) 
 
 	staged := &StagedCommit{
 		Epoch: g.cur.context.epoch, Committer: g.own, AAD: content.content.aad, suite: g.suite, base: g.cur, next: next,
+		Proposals: out.proposals,
 	}
 	updated := out.updated
 	if c.path != nil {

@@ -64,7 +64,11 @@ func readPastEpoch(s *suite, number uint64) func(*reader) *pastEpoch {
 			r.fail("past epoch record of version %d", v)
 		}
 		p := &pastEpoch{epoch: number, contextRaw: r.vec(), senderData: r.vec(), resumption: r.vec(), changed: map[LeafIndex]*LeafNode{}}
-		p.keys = emptySecretTree(s, number, r.u32())
+		leaves := r.u32()
+		if leaves == 0 || leaves&(leaves-1) != 0 {
+			r.fail("past epoch of %d leaves", leaves)
+		}
+		p.keys = emptySecretTree(s, number, leaves)
 		return p
 	}
 }

@@ -101,6 +101,11 @@ func TestSelfRemove(t *testing.T) {
 	if len(s.Removed) != 1 || s.Removed[0].Index != 1 {
 		t.Errorf("leaving is described as %+v", s)
 	}
+	carol.restore()
+	want := []CommittedProposal{{Kind: ProposalSelfRemove, Sender: 1, Target: 1}}
+	if p := carol.g.Pending(); !slices.Equal(p.Proposals, want) || !slices.Equal(s.Proposals, want) {
+		t.Errorf("proposals are %+v", p.Proposals)
+	}
 	carol.merge()
 	for _, p := range []*peer{alice, bob, dave} {
 		p.process(s.Message)

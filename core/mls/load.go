@@ -131,6 +131,11 @@ func (g *Group) checkEpoch(e *epoch) error {
 	if g.removed {
 		return nil
 	}
+	for x, key := range e.keys {
+		if len(key) == 0 || int64(x) >= int64(len(e.tree.nodes)) {
+			return fmt.Errorf("%w: private key", ErrMalformed)
+		}
+	}
 	if e.tree.leaf(g.own) == nil || e.keys[g.own.node()] == nil {
 		return fmt.Errorf("%w: own leaf", ErrMalformed)
 	}
@@ -145,7 +150,7 @@ func (g *Group) checkEpoch(e *epoch) error {
 func (l *loader) loadKeys() error {
 	for _, k := range l.under(prefixKey) {
 		_, at, ok := parseRecordKey(k, prefixKey, false, 1)
-		if !ok || len(l.records[k]) == 0 {
+		if !ok {
 			return fmt.Errorf("%w: private key", ErrMalformed)
 		}
 		l.g.cur.keys[nodeIndex(at[0])] = l.records[k]
@@ -203,7 +208,7 @@ func (l *loader) loadSecrets() error {
 	for _, k := range l.under(prefixSecret) {
 		number, at, ok := parseRecordKey(k, prefixSecret, true, 1)
 		t := l.secretTree(number)
-		if !ok || t == nil || len(l.records[k]) != g.suite.nh || uint64(at[0]) >= 2*uint64(t.leaves) {
+		if !ok || t == nil || len(l.records[k]) != g.suite.nh || uint64(at[0]) >= 2*uint64(t.leaves)-1 {
 			return fmt.Errorf("%w: tree secret", ErrMalformed)
 		}
 		t.nodes[nodeIndex(at[0])] = l.records[k]

@@ -14,6 +14,7 @@ func marshalPending(s *StagedCommit) []byte {
 			w.u32(uint32(m.Index))
 		}
 	}
+	writeList(&w, s.Proposals)
 	w.nested(s.next.encode)
 	w.vec(s.next.secrets.encryption)
 	w.u32(s.next.tree.leaves())
@@ -54,6 +55,7 @@ func (g *Group) readPending(r *reader) *StagedCommit {
 	s.Epoch = g.cur.context.epoch
 	readIndex := func(r *reader) LeafIndex { return LeafIndex(r.u32()) }
 	added, removed, updated := readList(r, readIndex), readList(r, readIndex), readList(r, readIndex)
+	s.Proposals = readList(r, readCommittedProposal)
 	next, err := unmarshal(r.vec(), readEpoch)
 	if r.err != nil || err != nil {
 		r.fail("epoch of the pending commit")

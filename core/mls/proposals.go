@@ -23,6 +23,7 @@ type outcome struct {
 	added      []LeafIndex   // ascending
 	joiners    []*KeyPackage // of added, in order
 	psks       []pskID
+	proposals  []CommittedProposal
 	needsPath  bool
 }
 
@@ -124,10 +125,16 @@ func (g *Group) apply(committer LeafIndex, list []sourcedProposal) (*outcome, er
 		o.tree.remove(i)
 	}
 	for _, p := range list {
-		if p.typ == ProposalAdd {
-			o.added = append(o.added, o.tree.add(p.keyPackage.leaf))
+		done := CommittedProposal{Kind: p.typ, Sender: p.sender, Target: p.sender}
+		switch p.typ {
+		case ProposalAdd:
+			done.Target = o.tree.add(p.keyPackage.leaf)
+			o.added = append(o.added, done.Target)
 			o.joiners = append(o.joiners, p.keyPackage)
+		case ProposalRemove:
+			done.Target = p.removed
 		}
+		o.proposals = append(o.proposals, done)
 	}
 	return o, o.check()
 }
@@ -178,6 +185,9 @@ func (g *Group) checkProposal(p *Proposal, sender LeafIndex, extensions []Extens
 	case ProposalPSK:
 		return g.suite.checkPSK(p.psk)
 	case ProposalSelfRemove:
+		if g.cur.tree.leaf(sender) == nil {
+			return invalid("mls-extensions SelfRemove", "leaf %d that leaves is blank", sender)
+		}
 		return nil
 	default:
 		return fmt.Errorf("%w: proposal type %#04x", ErrUnsupported, uint16(p.typ))

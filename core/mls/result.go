@@ -45,9 +45,30 @@ type StagedCommit struct {
 	Removed   []Member // as they were, whether removed or leaving
 	Updated   []Member // as they will be, the committer among them where it sent a path
 
+	// Proposals tells what the commit does and who asked for it: the committer
+	// for proposals by value, any member for others. For the roles of the application.
+	Proposals []CommittedProposal
+
 	suite *suite
 	base  *epoch
 	next  *epoch // nil where this member is removed
+}
+
+// CommittedProposal is a proposal of a commit.
+type CommittedProposal struct {
+	Kind   ProposalType
+	Sender LeafIndex
+	Target LeafIndex // who is added, updated or removed; else of no meaning
+}
+
+func (p CommittedProposal) encode(w *writer) {
+	w.u16(uint16(p.Kind))
+	w.u32(uint32(p.Sender))
+	w.u32(uint32(p.Target))
+}
+
+func readCommittedProposal(r *reader) CommittedProposal {
+	return CommittedProposal{Kind: ProposalType(r.u16()), Sender: LeafIndex(r.u32()), Target: LeafIndex(r.u32())}
 }
 
 func (*Application) isResult()      {}

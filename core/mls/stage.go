@@ -24,6 +24,7 @@ func (g *Group) stage(content *authenticatedContent) (*StagedCommit, error) {
 	}
 	staged := &StagedCommit{
 		Epoch: g.cur.context.epoch, Committer: committer, AAD: content.content.aad, suite: g.suite, base: g.cur,
+		Proposals: out.proposals,
 	}
 	updated := out.updated
 	var steps []pathStep
