@@ -2,12 +2,17 @@ package client
 
 import (
 	"sync/atomic"
+	"time"
 
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
+// ackDelay gathers acknowledgements: each costs the server a write, and nobody
+// waits for them.
+const ackDelay = 100 * time.Millisecond
+
 // acks remembers how far the queue is in the vault. Acknowledgements are
-// cumulative, so that while one is under way the next ones become one.
+// cumulative, so that the last of many stands for all.
 type acks struct {
 	upTo atomic.Uint64
 	wake chan struct{}
@@ -16,7 +21,8 @@ type acks struct {
 func newAcks() *acks { return &acks{wake: make(chan struct{}, 1)} }
 
 func (a *acks) put(seq uint64) {
-	a.upTo.Store(seq)
+	for old := a.upTo.Load(); old < seq && !a.upTo.CompareAndSwap(old, seq); old = a.upTo.Load() {
+	}
 	wake(a.wake)
 }
 
@@ -29,7 +35,13 @@ func (c *Client) acknowledge() {
 		case <-c.ctx.Done():
 			return
 		}
+		if sleep(c.ctx, ackDelay) != nil {
+			return
+		}
 		req := &qpcv1.AckRequest{UpToSeq: c.acks.upTo.Load()}
+		if req.UpToSeq == 0 {
+			continue
+		}
 		if err := c.account.call(c.ctx, req, new(qpcv1.AckResponse)); err != nil && c.ctx.Err() == nil {
 			c.log.Warn("acknowledge", "error", err)
 		}

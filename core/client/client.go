@@ -134,6 +134,7 @@ func (c *Client) run() {
 		c.status.setAccount(s)
 		if s.State == Online {
 			wake(c.start)
+			c.acks.put(c.status.position()) // what an earlier connection could not
 		}
 	})
 	c.anonymous = newConnection(c.now, c.dialAnonymous, c.status.setAnonymous)
@@ -154,7 +155,9 @@ func (c *Client) run() {
 // Close stops everything, waits until nothing runs any more, and locks the
 // vault. What was not sent goes out after the next Open.
 func (c *Client) Close() error {
+	c.mu.Lock()
 	c.stop()
+	c.mu.Unlock()
 	c.work.Wait()
 	c.events.close()
 	err := c.vault.Close()
@@ -184,6 +187,17 @@ func (c *Client) Connection() ConnectionChanged { return c.status.connection() }
 func (c *Client) Reconnect() {
 	c.account.retry()
 	c.anonymous.retry()
+}
+
+// spawn runs f in a goroutine that Close waits for; false once it is closed.
+func (c *Client) spawn(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		return false
+	}
+	c.work.Go(f)
+	return true
 }
 
 // lookup returns the conversation, or nil.

@@ -48,6 +48,8 @@ type notes struct {
 	Creating bool `json:"creating,omitempty"`
 	// Leaving: this device has asked to be removed.
 	Leaving bool `json:"leaving,omitempty"`
+	// NewHere: it has not been checked that all own devices take part.
+	NewHere bool `json:"new,omitempty"`
 	// Leavers asked to be removed in the present epoch.
 	Leavers []mls.LeafIndex `json:"leavers,omitempty"`
 }
@@ -211,8 +213,11 @@ func random16() (id [16]byte) {
 	return id
 }
 
-func equalRows(a, b vault.Conversation) bool {
-	return a.Kind == b.Kind && a.Title == b.Title && a.PeerID == b.PeerID && a.State == b.State && bytes.Equal(a.Data, b.Data)
+func equalRows(a, b vault.Conversation) bool { return sameLook(a, b) && bytes.Equal(a.Data, b.Data) }
+
+// sameLook compares what readers see of a row.
+func sameLook(a, b vault.Conversation) bool {
+	return a.Kind == b.Kind && a.Title == b.Title && a.PeerID == b.PeerID && a.State == b.State
 }
 
 func cloneNotes(n notes) notes {

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
@@ -71,7 +70,7 @@ func (c *Client) findAll(ctx context.Context, names []string) ([]vault.Contact, 
 		p, err := c.findUser(ctx, name)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("%q: %w", name, err)
+			return nil, &NameError{Name: name, Err: err}
 		case p.AccountID == c.self.account():
 			return nil, ErrYourself
 		case !seen[p.AccountID]:
@@ -133,7 +132,7 @@ func (c *Client) gather(ctx context.Context, people []vault.Contact) ([]newcomer
 				errs[i] = ErrUnreachableUser
 			}
 			if errs[i] != nil {
-				errs[i] = fmt.Errorf("%q: %w", p.Name, errs[i])
+				errs[i] = &NameError{Name: p.Name, Err: errs[i]}
 			}
 		})
 	}

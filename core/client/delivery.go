@@ -34,11 +34,9 @@ func (d *delivery) seq() uint64 {
 
 // deliver gets the outbox worked on. The caller holds v.mu.
 func (v *conversation) deliver() {
-	if v.delivering || v.next() == nil || v.c.ctx.Err() != nil {
-		return
+	if !v.delivering && v.next() != nil {
+		v.delivering = v.c.spawn(func() { v.deliverAll(v.c.ctx) })
 	}
-	v.delivering = true
-	v.c.work.Go(func() { v.deliverAll(v.c.ctx) })
 }
 
 // deliverAll sends what is in the outbox, one item after the other, so that the

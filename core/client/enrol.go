@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"quicprochat/core/identity"
 	"quicprochat/core/seal"
@@ -34,7 +37,7 @@ func (e *entry) makeDevice(id AccountID, key *identity.AccountKey) error {
 		return err
 	}
 	now := e.opts.Now()
-	certificate, err := key.IssueCertificate(id, public, e.opts.DeviceName,
+	certificate, err := key.IssueCertificate(id, public, cleanDeviceName(e.opts.DeviceName),
 		now.Add(-clockSkew), now.AddDate(certificateYears, 0, 0))
 	if err != nil {
 		return err
@@ -45,6 +48,21 @@ func (e *entry) makeDevice(id AccountID, key *identity.AccountKey) error {
 		name: e.name, link: link, certificate: certificate, signer: private, hybrid: hybrid,
 	}
 	return nil
+}
+
+// cleanDeviceName is what a certificate can hold of a name.
+func cleanDeviceName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(name, ""))
+	for len(name) > identity.MaxDeviceName {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	return strings.TrimSpace(name)
 }
 
 // createProfile writes the device into a new vault, lets the server admit it,

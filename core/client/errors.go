@@ -80,5 +80,15 @@ var (
 	ErrClosed = errors.New("client: closed")
 )
 
+// NameError says which of several names an error is about.
+type NameError struct {
+	Name string
+	Err  error
+}
+
+func (e *NameError) Error() string { return e.Name + ": " + e.Err.Error() }
+
+func (e *NameError) Unwrap() error { return e.Err }
+
 // WeakPasswordError says why a password is too weak, in a sentence for a person.
 type WeakPasswordError = identity.WeakPasswordError

@@ -181,7 +181,7 @@ func (v *conversation) dissolve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v.c.work.Go(func() {
+	v.c.spawn(func() {
 		ctx, cancel := context.WithTimeout(v.c.ctx, callTimeout)
 		defer cancel()
 		req := &qpcv1.DeleteChannelRequest{Body: body, Signature: signature}
@@ -195,11 +195,8 @@ func (v *conversation) dissolve(ctx context.Context) error {
 // commitLeaversSoon commits the removal of who has asked for it, unless another
 // member was faster. The caller holds v.mu.
 func (v *conversation) commitLeaversSoon() {
-	if v.c.ctx.Err() != nil {
-		return
-	}
 	delay := jitter(min(leaveDelay*time.Duration(len(v.accounts)-1), maxLeaveDelay))
-	v.c.work.Go(func() {
+	v.c.spawn(func() {
 		if sleep(v.c.ctx, delay) != nil {
 			return
 		}

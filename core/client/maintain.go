@@ -130,17 +130,22 @@ func (c *Client) SyncDevices(ctx context.Context) error {
 		return err
 	}
 	fingerprint := fingerprintOf(devices)
-	if c.inStep(ctx, fingerprint) {
-		return nil
-	}
+	inStep := c.inStep(ctx, fingerprint)
 	var errs []error
 	for _, v := range c.all() {
-		if err := v.syncDevices(ctx, devices); err != nil && !errors.Is(err, ErrNotMember) && !errors.Is(err, ErrBroken) {
+		if inStep && !v.isNewHere() {
+			continue
+		}
+		err := v.syncDevices(ctx, devices)
+		if err != nil && !errors.Is(err, ErrNotMember) && !errors.Is(err, ErrBroken) {
 			errs = append(errs, err)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return c.closedOr(err)
+	}
+	if inStep {
+		return nil
 	}
 	return c.vault.Update(ctx, func(tx *vault.Tx) error { return tx.PutSetting(settingDevicesDone, fingerprint) })
 }
@@ -206,7 +211,7 @@ func (v *conversation) syncDevices(ctx context.Context, devices map[DeviceID]boo
 		}
 	}
 	if missing+revoked == 0 {
-		return nil
+		return v.settleIn(ctx)
 	}
 	var newcomers []newcomer
 	if missing > 0 {
@@ -215,7 +220,30 @@ func (v *conversation) syncDevices(ctx context.Context, devices map[DeviceID]boo
 			return err
 		}
 	}
-	return v.commit(ctx, func(v *conversation) (*plan, error) { return v.planDevices(devices, newcomers) })
+	err = v.commit(ctx, func(v *conversation) (*plan, error) { return v.planDevices(devices, newcomers) })
+	if err != nil {
+		return err
+	}
+	return v.settleIn(ctx)
+}
+
+func (v *conversation) isNewHere() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.notes.NewHere
+}
+
+// settleIn notes that all own devices take part.
+func (v *conversation) settleIn(ctx context.Context) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.notes.NewHere || v.usable() != nil {
+		return nil
+	}
+	return v.write(ctx, func(t *transaction) error {
+		t.notes.NewHere = false
+		return nil
+	})
 }
 
 func (v *conversation) ownLeaves(ctx context.Context) (map[DeviceID]mls.LeafIndex, error) {

@@ -14,8 +14,8 @@ import (
 type Options struct {
 	// Dir is the profile's directory; one account on one device.
 	Dir string
-	// DeviceName is what people see of this device; at most 64 bytes. Register
-	// and Login need it, Open does not.
+	// DeviceName is what people see of this device; it is cut to 64 bytes.
+	// Register and Login use it, Open does not.
 	DeviceName string
 	// Logger gets events without names, ids or content; nil discards them.
 	Logger *slog.Logger

@@ -115,7 +115,7 @@ func putCursor(tx *vault.Tx, seq uint64) error {
 
 // visible tells whether a reader of events has anything to see.
 func (t *transaction) visible() bool {
-	return len(t.added)+len(t.changed) > 0 || !equalRows(t.row, t.v.row)
+	return len(t.added)+len(t.changed) > 0 || t.notes.CanManage != t.v.notes.CanManage || !sameLook(t.row, t.v.row)
 }
 
 func (v *conversation) tell(t *transaction, visible bool, summary vault.Conversation) {

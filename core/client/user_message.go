@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"quicprochat/core/identity"
+	"quicprochat/core/vault"
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
@@ -47,6 +48,8 @@ var userMessages = []struct {
 	{ErrTooManyDevices, "Your account has too many devices. Please remove one first."},
 	{ErrGroupFull, "The server allows no more devices in this group."},
 	{ErrBroken, "This device can no longer follow the conversation. Please start a new one."},
+	{vault.ErrFull, "The disk of this computer is full."},
+	{vault.ErrTooNew, "This profile was made by a newer version of the app."},
 	{ErrServer, "The server has a problem. Please try again later."},
 	{ErrClosed, "The app is closing."},
 	{wire.ErrLink, "This is not a valid invite link. It starts with qpc:// – please copy it again."},
@@ -61,6 +64,9 @@ func UserMessage(err error) string {
 	}
 	if weak, ok := errors.AsType[*WeakPasswordError](err); ok {
 		return weak.Error()
+	}
+	if named, ok := errors.AsType[*NameError](err); ok {
+		return named.Name + ": " + UserMessage(named.Err)
 	}
 	err = fromWire(err)
 	for _, m := range userMessages {

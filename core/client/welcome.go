@@ -148,7 +148,7 @@ func (c *Client) join(ctx context.Context, item *qpcv1.QueueItem, in *invitation
 	}
 	err := v.write(ctx, func(t *transaction) error {
 		t.seen, t.contacts = item.Seq, contacts
-		t.row.State, t.notes = vault.ConversationActive, notes{}
+		t.row.State, t.notes = vault.ConversationActive, notes{NewHere: true}
 		t.describe()
 		if err := t.DeleteMLS(id); err != nil {
 			return err
