@@ -290,3 +290,35 @@ func TestDamagedItemIsReportedAsLost(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// Numbers at the end of their range are answered, and break nothing.
+func TestNumbersAtTheEndOfTheirRange(t *testing.T) {
+	f := start(t)
+	alice := f.register("alice")
+	r := newRoom(f, alice)
+	r.post([]byte("x"))
+	for _, n := range []uint64{1<<63 - 1, 1 << 63, 1<<64 - 1, 1 << 32, 1<<32 - 1} {
+		if page := must[qpcv1.FetchResponse](alice.conn, &qpcv1.FetchRequest{AfterSeq: n, Limit: 1<<32 - 1}); len(page.Items) != 0 {
+			t.Errorf("%d items after %d", len(page.Items), n)
+		}
+		if last := must[qpcv1.SubscribeResponse](alice.conn, &qpcv1.SubscribeRequest{AfterSeq: n}).LastSeq; last != 1 {
+			t.Errorf("last seq %d", last)
+		}
+		alice.next()
+		body := r.postBody([]byte("x"))
+		body.Epoch = n
+		_, err := call[qpcv1.PostResponse](r.anon, r.postRequest(body, r.keys[0]))
+		wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_STALE_EPOCH)
+		commit := r.commitBody()
+		commit.Epoch = n
+		_, err = call[qpcv1.CommitResponse](r.anon, r.commitRequest(commit, r.keys[0]))
+		wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_STALE_EPOCH)
+		_, err = call[qpcv1.GetChannelResponse](r.anon, r.getRequest(n, r.keys[0]))
+		wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_STALE_EPOCH)
+	}
+	must[qpcv1.AckResponse](alice.conn, &qpcv1.AckRequest{UpToSeq: 1<<64 - 1})
+	item := r.post([]byte("y"))
+	if got := alice.next(); got.Seq != 2 || !bytes.Equal(got.ItemId, item) {
+		t.Errorf("got %v", got)
+	}
+}
