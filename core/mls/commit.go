@@ -71,16 +71,7 @@ func (g *Group) mayCommit() error {
 // newPath makes the update path of a commit and seals it.
 func (g *Group) newPath(out *outcome, leafExtensions []Extension) (*newPath, error) {
 	leaf := *g.cur.tree.leaf(g.own)
-	if leafExtensions != nil {
-		leaf.Extensions = cloneExtensions(leafExtensions)
-		leaf.Capabilities.Extensions = slices.Clone(leaf.Capabilities.Extensions)
-		for _, e := range leafExtensions {
-			if !defaultExtension(e.Type) {
-				leaf.Capabilities.Extensions = merge(leaf.Capabilities.Extensions, e.Type)
-			}
-		}
-	}
-	if err := checkExtensions(leaf.Extensions); err != nil {
+	if err := leaf.setExtensions(leafExtensions); err != nil {
 		return nil, err
 	}
 	path, err := out.tree.createPath(g.own, &leaf, g.signer, g.cur.context.groupID)

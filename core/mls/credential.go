@@ -50,5 +50,3 @@ func readCredential(r *reader) Credential {
 	}
 	return c
 }
-
-func (c Credential) equal(d Credential) bool { return bytes.Equal(marshal(c), marshal(d)) }

@@ -40,7 +40,7 @@ var (
 	ErrPending = errors.New("mls: a commit is pending")
 	// ErrNoPending: there is no pending commit to merge.
 	ErrNoPending = errors.New("mls: no pending commit")
-	// ErrStale: the staged commit is not for the group's present epoch. Process it anew.
+	// ErrStale: the staged commit is not for the group's present epoch, or has been discarded.
 	ErrStale = errors.New("mls: staged commit is stale")
 	// ErrLeaving: this member has proposed its own removal and can only wait for
 	// another member to commit it.

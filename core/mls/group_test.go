@@ -23,7 +23,9 @@ func TestConversation(t *testing.T) {
 		}
 		for i, from := range peers { // updates
 			s := from.commit(CommitOptions{})
+			from.refuses(s.Message, ErrOwnMessage)
 			from.merge()
+			from.refuses(s.Message, ErrOwnMessage)
 			for _, to := range peers {
 				if to != from {
 					to.process(s.Message)
@@ -232,7 +234,8 @@ func TestLostRace(t *testing.T) {
 	alice, bob, carol := peers[0], peers[1], peers[2]
 	won, lost := alice.commit(CommitOptions{}), bob.commit(CommitOptions{})
 	bob.restore()
-	if p := bob.g.Pending(); p == nil || !bytes.Equal(p.Message, lost.Message) {
+	pending := bob.g.Pending()
+	if pending == nil || !bytes.Equal(pending.Message, lost.Message) {
 		t.Fatal("the pending commit is not in the records")
 	}
 	alice.restore()
@@ -250,6 +253,9 @@ func TestLostRace(t *testing.T) {
 	agree(t, peers...)
 	for _, p := range []*peer{alice, carol} {
 		p.refuses(lost.Message, ErrOldEpoch)
+	}
+	if _, err := pending.Export("x", nil, 32); !errors.Is(err, ErrStale) {
+		t.Errorf("a lost commit exports: %v", err)
 	}
 	if err := bob.g.Merge(lost); !errors.Is(err, ErrStale) {
 		t.Errorf("a lost commit is merged: %v", err)
@@ -357,5 +363,38 @@ func TestForwardSecrecy(t *testing.T) {
 		if e, _, ok := parseRecordKey(key, prefixSecret, true, 1); ok && e < bob.g.Epoch()-5 {
 			t.Errorf("a secret of epoch %d is still on record", e)
 		}
+	}
+}
+
+// Ids that nobody knows are carried and ignored wherever they occur.
+func TestGREASE(t *testing.T) {
+	grease := []uint16{0x0a0a, 0x1a1a, 0xeaea}
+	alice, bob := newPeer(t, SuiteXWing, "alice"), newPeer(t, SuiteXWing, "bob")
+	alice.create()
+	b, err := NewKeyPackage(KeyPackageOptions{
+		Suite: SuiteXWing, Credential: BasicCredential([]byte("bob")), Signer: bob.signer,
+		LeafExtensions:    []Extension{{Type: 0x2a2a, Data: []byte{1}}},
+		ExtraCapabilities: Capabilities{grease, grease, grease, grease, grease},
+		LastResort:        true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := b.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bob.bundle, err = ParseKeyPackageBundle(private); err != nil || !bob.bundle.Public().LastResort() {
+		t.Fatal(err)
+	}
+	s := alice.commit(CommitOptions{Proposals: []Proposal{AddProposal(b.KeyPackage())}})
+	alice.merge()
+	bob.join(s.Welcome)
+	s = bob.commit(CommitOptions{LeafExtensions: []Extension{{Type: 0x3a3a}}})
+	bob.merge()
+	alice.process(s.Message)
+	agree(t, alice, bob)
+	if m, _ := alice.g.Member(1); len(m.Extensions) != 1 || m.Extensions[0].Type != 0x3a3a {
+		t.Errorf("bob's leaf has %v", m.Extensions)
 	}
 }

@@ -74,8 +74,10 @@ func (e *epochSecrets) stored() []*[]byte {
 func (e *epochSecrets) wipe() {
 	for _, b := range e.stored() {
 		clear(*b)
+		*b = nil
 	}
 	clear(e.encryption)
+	e.encryption = nil
 }
 
 // export is MLS-Exporter (§8.5).

@@ -84,6 +84,22 @@ func readLeafNode(r *reader) *LeafNode {
 	return l
 }
 
+// setExtensions replaces the extensions of a leaf that is going to be signed
+// anew, nil keeps them, and adds their types to its capabilities.
+func (l *LeafNode) setExtensions(list []Extension) error {
+	if list == nil {
+		return nil
+	}
+	l.Extensions = cloneExtensions(list)
+	l.Capabilities.Extensions = slices.Clone(l.Capabilities.Extensions)
+	for _, e := range list {
+		if !defaultExtension(e.Type) {
+			l.Capabilities.Extensions = merge(l.Capabilities.Extensions, e.Type)
+		}
+	}
+	return checkExtensions(list)
+}
+
 // detach returns a copy that shares no memory with the message it came in.
 func (l *LeafNode) detach() *LeafNode {
 	d, err := unmarshal(bytes.Clone(l.raw), readLeafNode)

@@ -42,11 +42,6 @@ func (g *Group) processPrivate(m *privateMessage) (Result, error) {
 	if !bytes.Equal(m.groupID, g.cur.context.groupID) {
 		return nil, ErrWrongGroup
 	}
-	if m.typ != contentApplication {
-		if err := g.checkHandshake(m.epoch); err != nil {
-			return nil, err
-		}
-	}
 	e, err := g.messageEpoch(m.epoch)
 	if err != nil {
 		return nil, err
@@ -57,6 +52,11 @@ func (g *Group) processPrivate(m *privateMessage) (Result, error) {
 	}
 	if d.leaf == g.own {
 		return nil, ErrOwnMessage
+	}
+	if m.typ != contentApplication {
+		if err := g.checkHandshake(m.epoch); err != nil {
+			return nil, err
+		}
 	}
 	leaf := e.leaf(d.leaf)
 	if leaf == nil {

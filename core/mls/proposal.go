@@ -1,7 +1,5 @@
 package mls
 
-import "bytes"
-
 // ProposalType is an id of RFC 9420 §17.4.
 type ProposalType uint16
 
@@ -195,5 +193,3 @@ func readCommit(r *reader) *commit {
 	}
 	return c
 }
-
-func (p *Proposal) equal(q *Proposal) bool { return bytes.Equal(marshal(p), marshal(q)) }

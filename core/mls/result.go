@@ -75,10 +75,14 @@ func (*Application) isResult()      {}
 func (*ReceivedProposal) isResult() {}
 func (*StagedCommit) isResult()     {}
 
-// Export is Group.Export in the epoch that the commit begins.
+// Export is Group.Export in the epoch that the commit begins. ErrRemoved where
+// this member is not in it; ErrStale once the commit is discarded or its epoch over.
 func (s *StagedCommit) Export(label string, context []byte, n int) ([]byte, error) {
 	if s.next == nil {
 		return nil, ErrRemoved
+	}
+	if s.next.secrets.exporter == nil {
+		return nil, ErrStale
 	}
 	return s.suite.exportChecked(s.next.secrets.exporter, label, context, n)
 }

@@ -5,7 +5,7 @@ import "bytes"
 // Seal encrypts an application message to the group and signs it; aad is
 // authenticated and readable by anybody. Take the changes and store them before
 // the message leaves the device: that is what keeps its key from being used twice.
-// ErrRemoved; ErrLeaving is not returned: one may still write before one is out.
+// ErrRemoved.
 func (g *Group) Seal(plaintext, aad []byte) ([]byte, error) {
 	if g.removed {
 		return nil, ErrRemoved
@@ -52,8 +52,8 @@ func (g *Group) ProposeUpdate(leafExtensions []Extension) ([]byte, error) {
 		return nil, err
 	}
 	leaf.raw, leaf.EncryptionKey, leaf.Source, leaf.parentHash, leaf.Lifetime = nil, public, SourceUpdate, nil, Lifetime{}
-	if leafExtensions != nil {
-		leaf.Extensions = cloneExtensions(leafExtensions)
+	if err := leaf.setExtensions(leafExtensions); err != nil {
+		return nil, err
 	}
 	if err := leaf.sign(g.suite, g.signer, g.cur.context.groupID, g.own); err != nil {
 		return nil, err

@@ -116,7 +116,7 @@ func TestCommitValidation(t *testing.T) {
 	for _, p := range others {
 		p.process(s.Message)
 	}
-	peers, others = peers[:4], others[:3]
+	peers = peers[:4]
 	m, err := peers[2].g.ProposeUpdate(nil)
 	update := reference(peers[2], m, err)
 	m, err = peers[3].g.ProposeSelfRemove()

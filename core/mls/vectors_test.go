@@ -24,6 +24,8 @@ func (h *hexBytes) UnmarshalText(text []byte) error {
 	return err
 }
 
+func (h hexBytes) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h)), nil }
+
 // vectors reads one of the working group's files, or skips the test.
 func vectors[T any](t *testing.T, name string) []T {
 	t.Helper()
