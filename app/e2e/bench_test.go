@@ -14,8 +14,8 @@ import (
 )
 
 // BenchmarkSendToReceived measures from Send to the event of the other
-// client, both vaults and the server's store on disk, one message at a time.
-// Beside it, from the same run: one QUIC round trip and one fsync, and how
+// client, both vaults and the server's store on disk, one message at a time:
+// the next is sent when the sender, too, is done with the one before. Beside it, from the same run: one QUIC round trip and one fsync, and how
 // many times their sum the median is.
 func BenchmarkSendToReceived(b *testing.B) {
 	w := newWorld(b)
@@ -25,20 +25,25 @@ func BenchmarkSendToReceived(b *testing.B) {
 		b.Fatal(err)
 	}
 	bob.conversation("alice")
-	events, cancel := bob.Subscribe()
+	received, cancel := bob.Subscribe()
+	defer cancel()
+	sent, cancel := alice.Subscribe()
 	defer cancel()
 	exchange := func(text string) time.Duration {
 		start := time.Now()
 		if _, err := alice.Send(b.Context(), chat.ID, text); err != nil {
 			b.Fatal(err)
 		}
-		for event := range events {
-			if added, ok := event.(client.MessageAdded); ok && added.Message.Text == text {
-				return time.Since(start)
-			}
-		}
-		b.Fatal("bob was closed")
-		return 0
+		await(received, func(e client.Event) bool {
+			added, ok := e.(client.MessageAdded)
+			return ok && added.Message.Text == text
+		})
+		took := time.Since(start)
+		await(sent, func(e client.Event) bool {
+			changed, ok := e.(client.MessageChanged)
+			return ok && changed.Message.Text == text && changed.Message.State == client.StateSent
+		})
+		return took
 	}
 	for range 20 {
 		exchange(rand.Text())
@@ -54,6 +59,15 @@ func BenchmarkSendToReceived(b *testing.B) {
 	b.ReportMetric(micros(roundTrip), "roundtrip-µs")
 	b.ReportMetric(micros(sync), "fsync-µs")
 	b.ReportMetric(float64(p50)/float64(roundTrip+sync), "×floor")
+}
+
+// await reads events until one is it.
+func await(events <-chan client.Event, it func(client.Event) bool) {
+	for event := range events {
+		if it(event) {
+			return
+		}
+	}
 }
 
 // measureRoundTrip is the median of an empty call on a connection of its own.

@@ -21,7 +21,7 @@ type connector struct {
 }
 
 // dsnOptions are those of every connection. The driver applies them after the key.
-const dsnOptions = "&_pragma_cipher_page_size=4096&_journal_mode=WAL&_synchronous=FULL" +
+const dsnOptions = "&_pragma_cipher_page_size=1024&_journal_mode=WAL&_synchronous=FULL" +
 	"&_secure_delete=on&_foreign_keys=on&_busy_timeout=5000"
 
 // afterOpen holds what the DSN cannot say. A WAL that has grown beyond
