@@ -2,10 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -20,10 +25,19 @@ import (
 	"quicprochat/ui/view"
 )
 
-const appID = "chat.quicpro.desktop"
+// appID names the app to the desktop. The toolkit keeps files under it, so each
+// profile has one of its own.
+func appID(profile string) string {
+	return fmt.Sprintf("chat.quicpro.desktop.%08x", crc32.ChecksumIEEE([]byte(filepath.Clean(profile))))
+}
+
+var errNoDisplay = errors.New("there is no display: neither DISPLAY nor WAYLAND_DISPLAY is set")
 
 // desktop shows the window until the app is quit.
 func desktop(profile, mode, script string) error {
+	if runtime.GOOS == "linux" && os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" {
+		return errNoDisplay
+	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	name, _ := os.Hostname()
 	hosted := newHost(profile, log)
@@ -32,7 +46,7 @@ func desktop(profile, mode, script string) error {
 		mode = prefs.Theme
 	}
 	prefs.Theme = string(theme.ParseMode(mode))
-	toolkit := app.NewWithID(appID)
+	toolkit := app.NewWithID(appID(profile))
 	toolkit.SetIcon(theme.AppIcon())
 	toolkit.Settings().SetTheme(theme.New(theme.ParseMode(mode)))
 	sdk := controller.Profile{Options: client.Options{Dir: profile, DeviceName: name, Logger: log}}
@@ -43,8 +57,10 @@ func desktop(profile, mode, script string) error {
 
 	life := toolkit.Lifecycle()
 	life.SetOnStarted(screens.Start)
-	life.SetOnEnteredForeground(func() { window.SetActive(true) })
-	life.SetOnExitedForeground(func() { window.SetActive(false) })
+	if script == "" { // a script reads what it opens, wherever the focus is
+		life.SetOnEnteredForeground(func() { window.SetActive(true) })
+		life.SetOnExitedForeground(func() { window.SetActive(false) })
+	}
 	signals, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(signals, func() { fyne.Do(quit) })

@@ -33,6 +33,7 @@ type Conversation struct {
 	OnDraft func()
 
 	main    *Main
+	id      client.ConversationID // read by background work, so kept apart from info
 	info    client.Conversation
 	rows    []client.Message
 	index   map[client.MessageID]bool
@@ -55,11 +56,11 @@ type outgoing struct {
 }
 
 func newConversation(m *Main, c client.Conversation) *Conversation {
-	return &Conversation{main: m, info: c, index: map[client.MessageID]bool{}}
+	return &Conversation{main: m, id: c.ID, info: c, index: map[client.MessageID]bool{}}
 }
 
 // ID is the conversation's id.
-func (c *Conversation) ID() client.ConversationID { return c.info.ID }
+func (c *Conversation) ID() client.ConversationID { return c.id }
 
 // Info is the conversation's row.
 func (c *Conversation) Info() client.Conversation { return c.info }

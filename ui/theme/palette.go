@@ -38,7 +38,7 @@ var lightPalette = map[fyne.ThemeColorName]color.Color{
 	fynetheme.ColorNameHover:               rgba(0x1b1d29, 0x0c),
 	fynetheme.ColorNamePressed:             rgba(0x1b1d29, 0x1a),
 	fynetheme.ColorNameInputBackground:     rgb(0xf3f4f8),
-	fynetheme.ColorNameInputBorder:         rgb(0xdfe2ea),
+	fynetheme.ColorNameInputBorder:         rgb(0xe6e8f0),
 	fynetheme.ColorNameMenuBackground:      rgb(0xffffff),
 	fynetheme.ColorNameOverlayBackground:   rgb(0xffffff),
 	fynetheme.ColorNameHeaderBackground:    rgb(0xffffff),

@@ -44,7 +44,7 @@ func newConversationView(main *mainView) *conversationView {
 	canvas := container.NewStack(widgets.NewGround(theme.ColorCanvas), v.timeline)
 	v.bottom = container.New(tight{}, v.notice, widgets.NewRule(), v.composer, v.ended)
 	v.top = v.header()
-	v.body = container.NewBorder(v.top, v.bottom, nil, nil, canvas)
+	v.body = newFrame(v.top, canvas, v.bottom)
 	v.content = container.NewStack(widgets.NewGround(fynetheme.ColorNameBackground), v.body)
 	v.timeline.OnTapped = v.composer.Focus
 	return v

@@ -53,7 +53,6 @@ func (v *mainView) newChat() {
 	name := widgets.NewField("Name", widgets.NewEntry("bob"), "The name that the other person chose on this server.")
 	people := container.NewVBox()
 	scroll := container.NewVScroll(people)
-	scroll.SetMinSize(fyne.NewSize(100, 168))
 	scroll.Hide()
 	submit := func() { c.Submit(name.Entry.Text) }
 	d := newDialog(v.w, "New conversation", &c.Form, primary("Start", submit), name, scroll)
@@ -64,11 +63,10 @@ func (v *mainView) newChat() {
 		for _, p := range c.Contacts(name.Entry.Text) {
 			people.Add(personRow(p.Name, p.AccountID, nil, func() { c.Submit(p.Name) }))
 		}
-		if show := len(people.Objects) > 0; scroll.Visible() != show {
-			setVisible(scroll, show)
-			d.sheet.Relayout()
-		}
+		scroll.SetMinSize(fyne.NewSize(100, min(people.MinSize().Height, 210)))
+		setVisible(scroll, len(people.Objects) > 0)
 		scroll.Refresh()
+		d.sheet.Relayout()
 	}
 	name.Entry.OnChanged = func(string) { fill() }
 	c.OnContacts = fill

@@ -41,7 +41,7 @@ func newMainView(w *Window) *mainView {
 	v.empty, v.open = newEmptyPane(v.newChat), newConversationView(v)
 	v.pane = container.NewStack(v.empty.content, v.open.content)
 	v.outer = container.New(besides{}, v.sidebar, widgets.NewRule(), v.pane)
-	v.content = container.NewBorder(v.banner, nil, nil, nil, v.outer)
+	v.content = newFrame(v.banner, v.outer, widgets.Gap(0))
 	v.c.OnList = v.showList
 	v.c.OnBanner = v.showBanner
 	v.c.OnOpen = v.showOpen
@@ -82,7 +82,7 @@ func (v *mainView) buildSidebar() {
 	v.hintMsg = widgets.NewParagraph("").Centered()
 	v.hint = container.NewBorder(widgets.Inset(28, 28, v.hintMsg), nil, nil, nil)
 	top := widgets.Column(14, widgets.Inset(0, 16, header), widgets.Inset(0, 16, v.search))
-	body := container.NewBorder(container.New(topInset{14, 10}, top), nil, nil, nil, container.NewStack(v.list, v.hint))
+	body := newFrame(container.New(topInset{14, 8}, top), container.NewStack(v.list, v.hint), widgets.Gap(0))
 	v.sidebar = container.NewStack(widgets.NewGround(theme.ColorSidebar), body)
 }
 

@@ -191,3 +191,38 @@ func relayout(c *fyne.Container) {
 		c.Layout.Layout(c.Objects, size)
 	}
 }
+
+// frame puts one object on top, one at the bottom and one between, without the
+// padding that the toolkit's border layout has.
+type frame struct{}
+
+func newFrame(top, middle, bottom fyne.CanvasObject) *fyne.Container {
+	return container.New(frame{}, top, middle, bottom)
+}
+
+func (frame) heights(o []fyne.CanvasObject) (top, bottom float32) {
+	if o[0].Visible() {
+		top = o[0].MinSize().Height
+	}
+	if o[2].Visible() {
+		bottom = o[2].MinSize().Height
+	}
+	return top, bottom
+}
+
+func (f frame) MinSize(o []fyne.CanvasObject) fyne.Size {
+	top, bottom := f.heights(o)
+	middle := o[1].MinSize()
+	return fyne.NewSize(max(o[0].MinSize().Width, middle.Width, o[2].MinSize().Width), top+middle.Height+bottom)
+}
+
+func (f frame) Layout(o []fyne.CanvasObject, size fyne.Size) {
+	top, bottom := f.heights(o)
+	place := func(o fyne.CanvasObject, y, height float32) {
+		o.Resize(fyne.NewSize(size.Width, height))
+		o.Move(fyne.NewPos(0, y))
+	}
+	place(o[0], 0, top)
+	place(o[1], top, max(size.Height-top-bottom, 0))
+	place(o[2], size.Height-bottom, bottom)
+}
