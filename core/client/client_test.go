@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"quicprochat/core/mls"
+	"quicprochat/core/vault"
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
@@ -190,6 +191,66 @@ func TestCommitAgainstTheRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	alice.awaitState(id, StateLeft)
+}
+
+// After a transaction that failed the group is where the vault has it: no
+// message key is lost, and none used twice.
+func TestFailedTransaction(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	id := group(alice, bob)
+	alice.send(id, "one")
+	failure := errors.New("the disk is full")
+	v := alice.lookup(id)
+	v.mu.Lock()
+	err := v.write(t.Context(), func(*transaction) error {
+		if _, err := v.sealText(random16(), vault.Message{MessageID: random16(), Body: "never"}); err != nil {
+			return err
+		}
+		return failure
+	})
+	loaded := v.group != nil
+	v.mu.Unlock()
+	if !errors.Is(err, failure) || loaded {
+		t.Fatalf("%v, group kept: %v", err, loaded)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := alice.Send(cancelled, id, "nor this"); err == nil {
+		t.Error("sent with a context that is over")
+	}
+	alice.send(id, "two")
+	bob.awaitTexts(id, "one", "two")
+	bob.send(id, "three")
+	alice.awaitTexts(id, "one", "two", "three")
+}
+
+// Nobody is brought into a group by somebody who may not do that.
+func TestWelcomeAgainstTheRules(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob, carol := f.register("alice"), f.register("bob"), f.register("carol")
+	id := group(alice, bob)
+	who, err := bob.findUser(t.Context(), "carol")
+	if err != nil {
+		t.Fatal(err)
+	}
+	newcomers, err := bob.gather(t.Context(), []vault.Contact{who})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = bob.lookup(id).commit(t.Context(), func(*conversation) (*plan, error) {
+		return &plan{proposals: additions(newcomers), newcomers: newcomers}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice.awaitState(id, StateBroken)
+	fine := group(alice, carol) // comes after the other in her queue
+	if _, err := carol.Conversation(t.Context(), id); !errors.Is(err, ErrUnknownConversation) {
+		t.Errorf("carol took part: %v", err)
+	}
+	alice.send(fine, "welcome")
+	carol.awaitTexts(fine, "welcome")
 }
 
 // Nothing that the server puts into the queue blocks it or changes a group.

@@ -20,6 +20,8 @@ const (
 	callTimeout = 20 * time.Second
 	firstRetry  = 200 * time.Millisecond
 	lastRetry   = 30 * time.Second
+	// manyFailures is after how many the wait is lastRetry.
+	manyFailures = 8
 	// pause is the wait after a server's failure that names no other.
 	pause = 500 * time.Millisecond
 )
@@ -59,6 +61,9 @@ func (n *connection) run(ctx context.Context) {
 			}
 			n.set(nil)
 			_ = conn.Close()
+			if replaced(err) {
+				failures = manyFailures
+			}
 		}
 		if ctx.Err() != nil {
 			return
@@ -66,6 +71,13 @@ func (n *connection) run(ctx context.Context) {
 		n.wait(ctx, fromWire(err), failures)
 		failures++
 	}
+}
+
+// replaced tells whether the same device has connected from somewhere else, such
+// as from a copy of the profile: the two must not take turns in quick succession.
+func replaced(err error) bool {
+	closed, ok := errors.AsType[*wire.ClosedError](err)
+	return ok && closed.Goodbye == qpcv1.Goodbye_REASON_REPLACED
 }
 
 func (n *connection) attempt(ctx context.Context) (*wire.Conn, error) {
@@ -89,7 +101,7 @@ func (n *connection) wait(ctx context.Context, err error, failures int) {
 		}
 		return
 	}
-	delay := min(firstRetry<<min(failures, 10), lastRetry)
+	delay := min(firstRetry<<min(failures, manyFailures), lastRetry)
 	delay = delay/2 + jitter(delay/2)
 	n.report(ConnectionChanged{State: Offline, Err: err, Retry: n.now().Add(delay)})
 	timer := time.NewTimer(delay)

@@ -93,11 +93,11 @@ func (c *Client) openWelcome(ctx context.Context, sealed []byte) (*invitation, e
 		group: group, sender: first.Sender.AccountID,
 		ref: first.KeyPackageRef, reusable: bundle.Public().LastResort(),
 	}
-	return in, in.check(first.Sender)
+	return in, in.check(first.Sender, c.self.account())
 }
 
 // check holds the group that was joined against the product's rules.
-func (in *invitation) check(sender *identity.Certificate) error {
+func (in *invitation) check(sender *identity.Certificate, me AccountID) error {
 	id := in.group.ID()
 	if len(id) != len(ConversationID{}) {
 		return fmt.Errorf("%w: group id of %d bytes", errWelcome, len(id))
@@ -123,6 +123,8 @@ func (in *invitation) check(sender *identity.Certificate) error {
 	switch {
 	case !senderIsMember:
 		return fmt.Errorf("%w: the sender is not a member", errWelcome)
+	case in.state.kind == KindGroup && sender.AccountID != me && !in.state.isAdmin(sender.AccountID):
+		return fmt.Errorf("%w: the sender is not an administrator", errWelcome)
 	case in.state.kind == KindDirect && len(accounts) != 2:
 		return fmt.Errorf("%w: a direct chat of %d accounts", errWelcome, len(accounts))
 	}
