@@ -33,14 +33,6 @@ func (k *stdKEM) private(b []byte) (hpke.PrivateKey, error) {
 	return k.kem.NewPrivateKey(b)
 }
 
-func (k *stdKEM) publicOf(private []byte) ([]byte, error) {
-	key, err := k.private(private)
-	if err != nil {
-		return nil, err
-	}
-	return key.PublicKey().Bytes(), nil
-}
-
 func (k *stdKEM) checkPublic(public []byte) error {
 	_, err := k.kem.NewPublicKey(public)
 	return err

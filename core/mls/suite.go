@@ -54,7 +54,6 @@ const nn = 12
 // serialised form.
 type kem interface {
 	deriveKeyPair(ikm []byte) (private, public []byte, err error)
-	publicOf(private []byte) ([]byte, error)
 	checkPublic(public []byte) error
 	seal(public, info, plaintext []byte) (enc, ciphertext []byte, err error)
 	open(private, enc, info, ciphertext []byte) ([]byte, error)
