@@ -38,7 +38,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-func buildPrograms(t *testing.T) string {
+func buildPrograms(t testing.TB) string {
 	t.Helper()
 	bin := t.TempDir()
 	for _, program := range []string{"quicprochat", "qpc", "qpc-server"} {

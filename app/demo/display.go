@@ -51,7 +51,7 @@ func openDisplay(dir string) (d *display, headless bool, err error) {
 		cmd.Process.Kill()
 		cmd.Wait()
 		said, _ := os.ReadFile(log.Name())
-		return nil, true, fmt.Errorf("Xvfb did not start: %s", strings.TrimSpace(string(said)))
+		return nil, true, fmt.Errorf("no display, and Xvfb did not start: %s", strings.TrimSpace(string(said)))
 	}
 	return &display{name: ":" + strings.TrimSpace(number), xvfb: cmd}, true, nil
 }
