@@ -34,7 +34,7 @@ type intent func(v *conversation) (*plan, error)
 // commit changes the group: stage, publish, merge. It returns when the change
 // is merged, or with the reason why it never will be.
 func (v *conversation) commit(ctx context.Context, want intent) error {
-	ctx, cancel := v.c.during(ctx)
+	ctx, cancel := v.c.duringChange(ctx)
 	defer cancel()
 	if err := v.take(ctx); err != nil {
 		return v.c.closedOr(err)

@@ -85,7 +85,7 @@ func (c *Client) findAll(ctx context.Context, names []string) ([]vault.Contact, 
 // the commit that adds everybody. All of it is in the vault before the first
 // byte leaves, and carried on after a crash.
 func (c *Client) create(ctx context.Context, state groupState, people []vault.Contact) (Conversation, error) {
-	ctx, cancel := c.during(ctx)
+	ctx, cancel := c.duringChange(ctx)
 	defer cancel()
 	if err := c.status.online(ctx); err != nil {
 		return Conversation{}, c.closedOr(err)

@@ -10,6 +10,8 @@ import (
 // Probe asks a server about itself. Errors: ErrServerUnreachable,
 // ErrServerIdentity, ErrServerIncompatible.
 func Probe(ctx context.Context, link Link) (ServerInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	conn, err := wire.Dial(ctx, link, wire.DialOptions{})
 	if err != nil {
 		return ServerInfo{}, fromWire(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"quicprochat/core/identity"
 	"quicprochat/core/opaque"
@@ -45,6 +46,10 @@ func Login(ctx context.Context, o Options, link Link, name, password string) (*C
 
 func cleanName(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
 
+// entranceTimeout bounds a registration or login: a server may answer pings but
+// not calls.
+const entranceTimeout = time.Minute
+
 // entrance proves the password to the server and returns the new device, and
 // what makes the server accept it.
 type entrance func(ctx context.Context, e *entry) (admit func(context.Context) error, err error)
@@ -67,6 +72,8 @@ func enter(ctx context.Context, o Options, link Link, name, password string, how
 	if HasProfile(o.Dir) {
 		return nil, ErrProfileExists
 	}
+	ctx, cancel := context.WithTimeout(ctx, entranceTimeout)
+	defer cancel()
 	conn, err := wire.Dial(ctx, link, wire.DialOptions{})
 	if err != nil {
 		return nil, fromWire(err)

@@ -3,7 +3,12 @@ package client
 import (
 	"context"
 	"errors"
+	"time"
 )
+
+// changeTimeout bounds a change to a group. One that has reached the outbox by
+// then is carried on with all the same.
+const changeTimeout = 2 * time.Minute
 
 // Sync waits until the client is online, has taken in, into the vault, every
 // queue item that waited on the server when it connected, and can be reached by
@@ -28,6 +33,13 @@ func (c *Client) during(ctx context.Context) (context.Context, context.CancelFun
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(c.ctx, cancel)
 	return ctx, func() { stop(); cancel() }
+}
+
+// duringChange is during for something that somebody waits for, but not for ever.
+func (c *Client) duringChange(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := c.during(ctx)
+	ctx, cancelTimeout := context.WithTimeout(ctx, changeTimeout)
+	return ctx, func() { cancelTimeout(); cancel() }
 }
 
 // closedOr is ErrClosed where the client was closed.
