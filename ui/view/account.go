@@ -45,9 +45,9 @@ func newAccountView(w *Window) (fyne.CanvasObject, fyne.Focusable) {
 		mark(56), widgets.Gap(16), title, widgets.Gap(8), subtitle, widgets.Gap(28),
 		widgets.Column(16, name, password, again), widgets.Gap(18), problem, widgets.Gap(8),
 		button, widgets.Gap(10), other)
-	screen := page(columnWidth, body)
+	screen := newPage(columnWidth, body)
 	for _, f := range []*widgets.Field{name, password, again} {
-		f.OnResized = screen.Refresh
+		f.OnResized = screen.relayout
 		f.Entry.OnChanged = func(string) { c.Edited() }
 	}
 	hint := func() {
@@ -80,11 +80,11 @@ func newAccountView(w *Window) (fyne.CanvasObject, fyne.Focusable) {
 		setEnabled(other, !c.Busy())
 		again.Hidden = c.LogIn()
 		other.Hidden = c.Server().Registration == client.RegistrationClosed
-		screen.Refresh()
+		screen.relayout()
 	}
 	c.OnChange()
 	corner := container.NewBorder(widgets.Inset(12, 12, container.NewHBox(back)), nil, nil, nil)
-	return container.NewStack(screen, corner), name.Entry
+	return container.NewStack(screen.content, corner), name.Entry
 }
 
 func fillAccount(c *controller.Account, title *widgets.Line, subtitle *widgets.Paragraph, name, again *widgets.Field) {
@@ -112,15 +112,15 @@ func newUnlockView(w *Window) (fyne.CanvasObject, fyne.Focusable) {
 	button := primary("Unlock", submit)
 	password.Entry.OnSubmitted = func(string) { submit() }
 	password.Entry.OnChanged = func(string) { c.Edited() }
-	screen := page(380,
+	screen := newPage(380,
 		mark(76), widgets.Gap(18), heading("Welcome back"), widgets.Gap(8),
 		widgets.NewParagraph("Your conversations on this computer are locked.").Centered(),
 		widgets.Gap(28), password, widgets.Gap(14), button)
-	password.OnResized = screen.Refresh
+	password.OnResized = screen.relayout
 	c.OnChange = func() {
 		password.SetProblem(c.Problem())
 		setEnabled(button, !c.Busy())
 		setCaption(button, map[bool]string{false: "Unlock", true: "Unlocking…"}[c.Busy()])
 	}
-	return screen, password.Entry
+	return screen.content, password.Entry
 }

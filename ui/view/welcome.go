@@ -49,8 +49,8 @@ func newWelcomeView(w *Window) (fyne.CanvasObject, fyne.Focusable) {
 		body.Add(widgets.Gap(22))
 		body.Add(hostCard(w))
 	}
-	screen := page(columnWidth, body)
-	field.OnResized = screen.Refresh
+	screen := newPage(columnWidth, body)
+	field.OnResized = screen.relayout
 	c.OnChange = func() {
 		field.SetProblem(c.Problem())
 		setEnabled(next, c.CanContinue())
@@ -65,7 +65,7 @@ func newWelcomeView(w *Window) (fyne.CanvasObject, fyne.Focusable) {
 		}
 	}
 	c.OnChange()
-	return screen, entry
+	return screen.content, entry
 }
 
 func serverHint(s client.ServerInfo) string {
@@ -109,7 +109,7 @@ func (splitRule) Layout(o []fyne.CanvasObject, size fyne.Size) {
 // hostCard offers to host, and leads to the link once that works.
 func hostCard(w *Window) fyne.CanvasObject {
 	h := w.app.Hosting
-	const idle = "Start a server inside this app and hand out its invite link."
+	const idle = "Start a server inside this app and invite others."
 	title := widgets.NewLine("Host on this computer", fynetheme.SizeNameText).Bold()
 	note := widgets.NewParagraph(idle)
 	icon := widget.NewIcon(theme.ColoredIcon(theme.IconComputer, fynetheme.ColorNamePrimary))
@@ -151,12 +151,12 @@ func (w *Window) showHosted() {
 		problem.SetText(w.app.Welcome.Problem())
 		setEnabled(next, w.app.Welcome.CanContinue() && !w.app.Welcome.Probing())
 	}
-	w.win.SetContent(page(columnWidth,
+	w.win.SetContent(newPage(columnWidth,
 		mark(56), widgets.Gap(16), heading("Your server is running"), widgets.Gap(8),
 		widgets.NewParagraph("Whoever has this link can make an account on your server. The server runs while this app is open.").Centered(),
 		widgets.Gap(24), container.NewCenter(widgets.NewQR(h.Link(), 220)),
 		widgets.Gap(20), linkRow(w, h.Link()), widgets.Gap(24), next, widgets.Gap(8), problem,
-	))
+	).content)
 }
 
 // linkRow shows a link with a button that copies it.

@@ -143,9 +143,23 @@ func (w *Window) setUnread(n int) {
 
 // page is a screen of one centred column on the app's ground, which scrolls
 // where the window is too small for it.
-func page(width float32, objects ...fyne.CanvasObject) *fyne.Container {
-	column := widgets.CenterColumn(width, widgets.Inset(32, 24, widgets.Column(0, objects...)))
-	return container.NewStack(widgets.NewGround(fynetheme.ColorNameBackground), container.NewVScroll(column))
+type page struct {
+	content *fyne.Container
+	column  *fyne.Container
+	scroll  *container.Scroll
+}
+
+func newPage(width float32, objects ...fyne.CanvasObject) *page {
+	p := &page{column: widgets.CenterColumn(width, widgets.Inset(32, 24, widgets.Column(0, objects...)))}
+	p.scroll = container.NewVScroll(p.column)
+	p.content = container.NewStack(widgets.NewGround(fynetheme.ColorNameBackground), p.scroll)
+	return p
+}
+
+// relayout makes room for something that needs more than before.
+func (p *page) relayout() {
+	p.column.Refresh()
+	p.scroll.Refresh()
 }
 
 // primary is the button for what a screen is for.

@@ -94,6 +94,7 @@ type Field struct {
 	hint    string
 	problem string
 	good    bool
+	height  float32 // when last told
 }
 
 // NewField makes a field around an entry.
@@ -102,6 +103,7 @@ func NewField(caption string, entry *Entry, hint string) *Field {
 	f.caption = NewLine(caption, theme.SizeSmall).Bold()
 	f.note = NewParagraph(hint)
 	f.ExtendBaseWidget(f)
+	f.height = f.MinSize().Height
 	return f
 }
 
@@ -116,11 +118,12 @@ func (f *Field) SetProblem(s string) {
 
 // update shows another note and tells if that takes another height.
 func (f *Field) update() {
-	before := f.MinSize().Height
 	f.Refresh()
-	if f.MinSize().Height != before && f.OnResized != nil {
+	height := f.MinSize().Height
+	if height != f.height && f.OnResized != nil {
 		f.OnResized()
 	}
+	f.height = height
 }
 
 // SetHint changes the hint; good shows it as good news.
