@@ -160,9 +160,6 @@ func (s *stage) talkInGroup() error {
 		return err
 	}
 	const answer = "I'm in. (Written from a terminal.)"
-	if _, err := s.qpc("list"); err != nil { // takes the invitation in
-		return err
-	}
 	if _, err := s.qpc("send", groupTitle, answer); err != nil {
 		return err
 	}

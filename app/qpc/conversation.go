@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -80,6 +82,21 @@ func (s *session) find(what string) (client.Conversation, error) {
 	default:
 		return client.Conversation{}, fmt.Errorf("%d conversations are called %q: use the id that `qpc list` shows", len(matches), what)
 	}
+}
+
+// findOrFetch looks without the server first, so that a queued message needs
+// no connection; an invitation may still be waiting there.
+func (s *session) findOrFetch(what string) (client.Conversation, error) {
+	conversation, err := s.find(what)
+	if !errors.Is(err, client.ErrUnknownConversation) {
+		return conversation, err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, s.Timeout)
+	defer cancel()
+	if err := s.sync(ctx); err != nil {
+		return client.Conversation{}, err
+	}
+	return s.find(what)
 }
 
 type listCommand struct{}

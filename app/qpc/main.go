@@ -53,13 +53,12 @@ func run() int {
 	parser := kong.Must(&line,
 		kong.Name("qpc"),
 		kong.Description("quicprochat in a terminal."),
-		kong.UsageOnError(),
 		kong.Vars{"profile": filepath.Join(xdg.DataHome, "quicprochat", "qpc")},
 		kong.Exit(func(code int) { os.Exit(min(code, 2)) }),
 	)
 	command, err := parser.Parse(os.Args[1:])
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "qpc:", err)
+		fmt.Fprintf(os.Stderr, "qpc: %v\nTry \"qpc --help\".\n", err)
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"quicprochat/core/client"
@@ -70,13 +71,13 @@ func (c sendCommand) Run(s *session) error {
 		if err != nil {
 			return err
 		}
-		text = string(b)
+		text = strings.TrimSuffix(string(b), "\n")
 	}
 	sdk, err := s.open()
 	if err != nil {
 		return err
 	}
-	conversation, err := s.find(c.Conversation)
+	conversation, err := s.findOrFetch(c.Conversation)
 	if err != nil {
 		return err
 	}
@@ -180,9 +181,11 @@ func (w watchCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	events, cancel := c.Subscribe()
+	defer cancel()
 	var only *client.ConversationID
 	if w.Conversation != "" {
-		conversation, err := s.find(w.Conversation)
+		conversation, err := s.findOrFetch(w.Conversation)
 		if err != nil {
 			return err
 		}
@@ -194,8 +197,6 @@ func (w watchCommand) Run(s *session) error {
 		ctx, cancel = context.WithTimeout(ctx, w.For)
 		defer cancel()
 	}
-	events, cancel := c.Subscribe()
-	defer cancel()
 	return w.follow(ctx, s, events, only)
 }
 
