@@ -128,15 +128,21 @@ func (tx *Tx) DeleteConversation(id [16]byte) error {
 	return err
 }
 
-// refreshPreview makes the conversation's preview and activity that of its
-// last message, and adds to its unread count.
+// refreshSummary makes the preview and activity of a conversation those of its
+// last message, after m was written. added: there is one more unread message;
+// unread: m is one.
 // The subquery is one step down an index.
-func (tx *Tx) refreshPreview(conversation [16]byte, unread int) error {
-	_, err := tx.exec(refreshPreview, conversation[:], unread, MessageText, previewLength)
+func (tx *Tx) refreshSummary(m *Message, added, unread bool) error {
+	from := uint64(orderUnsent)
+	if unread {
+		from = m.Position.Order
+	}
+	_, err := tx.exec(refreshSummary, m.Conversation[:], added, MessageText, previewLength, int64(from))
 	return err
 }
 
-const refreshPreview = `UPDATE conversations SET unread = unread + ?2,
+const refreshSummary = `UPDATE conversations SET unread = unread + ?2,
+	unread_from = CASE unread WHEN 0 THEN ?5 ELSE min(unread_from, ?5) END,
 	(last_message_id, last_sender, last_kind, last_state, last_text, last_activity) = (
 		SELECT message_id, sender, kind, state,
 			CASE kind WHEN ?3 THEN substr(body, 1, ?4) ELSE body END,

@@ -136,11 +136,7 @@ func (tx *Tx) InsertMessage(m *Message) error {
 	}
 	m.ID = res.rowID
 	m.Position = Position{Order: order, ID: m.ID}
-	unread := 0
-	if m.Unread {
-		unread = 1
-	}
-	return tx.refreshPreview(m.Conversation, unread)
+	return tx.refreshSummary(m, m.Unread, m.Unread)
 }
 
 // UpdateMessage writes Body, ReceivedAt, Seq, State and Error of the message
@@ -167,7 +163,7 @@ func (tx *Tx) UpdateMessage(m *Message) error {
 		return err
 	}
 	m.Position = Position{Order: order, ID: m.ID}
-	return tx.refreshPreview(m.Conversation, 0)
+	return tx.refreshSummary(m, false, old.Unread)
 }
 
 func (m *Message) check() error {
@@ -238,17 +234,18 @@ func (tx *Tx) Messages(conversation [16]byte, page Page) ([]Message, error) {
 }
 
 // MarkRead marks the conversation's messages up to and including the position
-// as read and returns how many were not. Its cost grows with that number, not
-// with the length of the conversation.
+// as read and returns how many were not. Its cost grows with the number of
+// messages behind the first unread one, not with the length of the conversation.
 func (tx *Tx) MarkRead(conversation [16]byte, upTo Position) (int, error) {
 	order, id := upTo.bind()
 	res, err := tx.exec(markRead, conversation[:], order, id)
 	if err != nil || res.changed == 0 {
 		return 0, err
 	}
-	_, err = tx.exec(`UPDATE conversations SET unread = unread - ? WHERE id = ?`, res.changed, conversation[:])
+	_, err = tx.exec(`UPDATE conversations SET unread = unread - ?, unread_from = ? WHERE id = ?`, res.changed, order, conversation[:])
 	return int(res.changed), err
 }
 
 const markRead = `UPDATE messages SET unread = 0
-	WHERE conversation = ? AND unread = 1 AND (ord, id) <= (?, ?)`
+	WHERE conversation = ?1 AND ord >= (SELECT unread_from FROM conversations WHERE id = ?1)
+		AND (ord, id) <= (?2, ?3) AND unread = 1`

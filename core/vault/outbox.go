@@ -7,7 +7,8 @@ import (
 
 // OutboxItem is something that waits to be sent.
 type OutboxItem struct {
-	// ID is local, set by AddOutbox, and grows in order of adding.
+	// ID is local, set by AddOutbox, and above those of all other items. It is
+	// free for another item once this one is removed.
 	ID           int64
 	Conversation [16]byte
 	// ItemID is the same in every retry, and unique in the outbox.
@@ -72,10 +73,3 @@ func (tx *Tx) OutboxItem(itemID [16]byte) (OutboxItem, error) {
 func (tx *Tx) Outbox(after int64, limit int) ([]OutboxItem, error) {
 	return queryAll(tx, scanOutbox, `SELECT `+outboxColumns+` FROM outbox WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
 }
-
-// ConversationOutbox returns all items of a conversation, in order.
-func (tx *Tx) ConversationOutbox(conversation [16]byte) ([]OutboxItem, error) {
-	return queryAll(tx, scanOutbox, conversationOutbox, conversation[:])
-}
-
-const conversationOutbox = `SELECT ` + outboxColumns + ` FROM outbox WHERE conversation = ? ORDER BY id`

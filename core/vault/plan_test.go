@@ -2,13 +2,16 @@ package vault
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
 
-// Lists that are read whole may scan, but not sort.
+// Lists that are read whole may scan. Sorted are only conversations, of which
+// there are few.
 var scans = map[string]bool{
 	conversationList: true,
+	`DELETE FROM outbox WHERE conversation = ?`:                             true,
 	`SELECT ` + contactColumns + ` FROM contacts ORDER BY name, first_seen`: true,
 }
 
@@ -28,7 +31,6 @@ func TestQueryPlans(t *testing.T) {
 		_, err5 := tx.Conversation(conv)
 		_, err6 := tx.Contacts()
 		_, err7 := tx.Outbox(0, 10)
-		_, err8 := tx.ConversationOutbox(conv)
 		_, err9 := tx.MLSRecords(conv)
 		_, err10 := tx.MLSGroups()
 		_, err11 := tx.ExpireKeyPackages(testTime)
@@ -36,7 +38,7 @@ func TestQueryPlans(t *testing.T) {
 		err := errors.Join(tx.InsertMessage(&m), tx.UpdateMessage(&m), tx.AddOutbox(&o), tx.UpdateOutbox(o), tx.RemoveOutbox(o.ID),
 			tx.PutMLS(conv, records("a", "b")), tx.DeleteMLS(conv), tx.PutContact(Contact{}), tx.PutContact(Contact{}), tx.DeleteContact(conv),
 			tx.PutKeyPackage(nil, nil, testTime, true), tx.DeleteKeyPackage(nil), tx.PutSetting("a", nil), tx.DeleteSetting("a"),
-			err1, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, err12)
+			err1, err2, err3, err4, err5, err6, err7, err9, err10, err11, err12)
 		if err != nil {
 			return err
 		}
@@ -59,7 +61,8 @@ func TestQueryPlans(t *testing.T) {
 			for _, step := range plan {
 				scan := strings.Contains(step, "SCAN TABLE") && !scans[query] &&
 					!strings.HasPrefix(step, "SCAN TABLE g") // the recursion of MLSGroups
-				if scan || strings.Contains(step, "TEMP B-TREE") || strings.Contains(step, "AUTOMATIC") {
+				sort := strings.Contains(step, "TEMP B-TREE") && !strings.Contains(query, "FROM conversations")
+				if scan || sort || strings.Contains(step, "AUTOMATIC") {
 					t.Errorf("%s\n%s", query, step)
 				}
 			}
@@ -80,8 +83,11 @@ func explain(t *testing.T, tx *Tx, query string) (plan []string) {
 		return nil
 	}
 	args := make([]any, strings.Count(query, "?"))
-	if strings.Contains(query, "?1") {
-		args = make([]any, 4)
+	for n := 1; strings.Contains(query, "?1"); n++ { // numbered
+		if !strings.Contains(query, fmt.Sprint("?", n)) {
+			args = args[:n-1]
+			break
+		}
 	}
 	rows, err := tx.conn.sql.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
 	if err != nil {

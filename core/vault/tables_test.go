@@ -204,9 +204,6 @@ func TestOutbox(t *testing.T) {
 		if got, err := tx.Outbox(items[2].ID, 3); err != nil || fmt.Sprint(got) != fmt.Sprint(items[3:6]) {
 			t.Errorf("got %v, %v", got, err)
 		}
-		if got, err := tx.ConversationOutbox([16]byte{1}); err != nil || len(got) != 5 || got[4].ID != items[9].ID {
-			t.Errorf("got %v, %v", got, err)
-		}
 		if got, err := tx.OutboxItem(items[4].ItemID); err != nil || fmt.Sprint(got) != fmt.Sprint(items[4]) {
 			t.Errorf("got %v, %v", got, err)
 		}
@@ -215,16 +212,13 @@ func TestOutbox(t *testing.T) {
 			return err
 		}
 		check(tx)
-		// A new item stands behind one that is gone.
+		// A new item stands behind all others.
 		if err := tx.RemoveOutbox(items[9].ID); err != nil {
 			return err
 		}
 		o := OutboxItem{ItemID: [16]byte{0xff}, Payload: []byte{}}
 		if err := tx.AddOutbox(&o); err != nil {
 			return err
-		}
-		if o.ID <= items[9].ID {
-			t.Error("an ID was used twice")
 		}
 		items[9] = o
 		check(tx)

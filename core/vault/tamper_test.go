@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -155,13 +156,16 @@ func TestWriteOnTamperedPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	caught := 0
-	for page := 1; page < len(sound)/4096; page++ {
+	for offset := 1024; offset < len(sound); offset += 1024 {
 		damaged := bytes.Clone(sound)
-		damaged[page*4096+100] ^= 1
+		damaged[offset+100] ^= 1
 		if err := os.WriteFile(path, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		v, err := Open(dir, testPassword, cheap)
+		if errors.Is(err, ErrCorrupt) {
+			continue // it holds the schema
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +185,7 @@ func TestWriteOnTamperedPage(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(after, damaged) {
-				t.Errorf("page %d: a failed transaction changed the file", page)
+				t.Errorf("offset %d: a failed transaction changed the file", offset)
 			}
 		}
 	}

@@ -13,7 +13,9 @@ CREATE TABLE contacts (
 ) WITHOUT ROWID;
 CREATE INDEX contacts_by_name ON contacts (name, first_seen);
 
--- Everything from last_activity on is kept by the package.
+-- Everything from last_activity on is kept by the package. Each message changes
+-- it, and no index has a part of it: every page that a transaction touches is
+-- encrypted, and there are few enough conversations to sort them.
 CREATE TABLE conversations (
     id              BLOB NOT NULL PRIMARY KEY,
     kind            INTEGER NOT NULL,
@@ -24,15 +26,14 @@ CREATE TABLE conversations (
     data            BLOB,
     last_activity   INTEGER NOT NULL,
     unread          INTEGER NOT NULL DEFAULT 0 CHECK (unread >= 0),
+    unread_from     INTEGER NOT NULL DEFAULT 0, -- no unread message has a lower ord
     last_message_id BLOB,
     last_sender     BLOB,
     last_kind       INTEGER,
     last_state      INTEGER,
     last_text       TEXT
 );
-CREATE INDEX conversations_by_activity ON conversations (last_activity DESC, id);
-CREATE INDEX conversations_by_peer ON conversations (peer_id, kind, state, last_activity)
-    WHERE peer_id IS NOT NULL;
+CREATE INDEX conversations_by_peer ON conversations (peer_id, kind, state) WHERE peer_id IS NOT NULL;
 
 -- A table with row ids, and those stable: a full-text index can refer to them.
 -- ord and id are the message's position.
@@ -53,10 +54,10 @@ CREATE TABLE messages (
 );
 CREATE UNIQUE INDEX messages_by_message_id ON messages (message_id, conversation);
 CREATE INDEX messages_by_position ON messages (conversation, ord, id);
-CREATE INDEX messages_unread ON messages (conversation, ord, id) WHERE unread = 1;
 
+-- Almost always empty, so that it is read whole.
 CREATE TABLE outbox (
-    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    id           INTEGER PRIMARY KEY,
     conversation BLOB NOT NULL,
     item_id      BLOB NOT NULL UNIQUE,
     kind         INTEGER NOT NULL,
@@ -65,7 +66,6 @@ CREATE TABLE outbox (
     attempts     INTEGER NOT NULL,
     created_at   INTEGER NOT NULL
 );
-CREATE INDEX outbox_by_conversation ON outbox (conversation, id);
 
 CREATE TABLE mls_records (
     group_id BLOB NOT NULL,
