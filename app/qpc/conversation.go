@@ -80,7 +80,7 @@ func (s *session) find(what string) (client.Conversation, error) {
 	case 1:
 		return matches[0], nil
 	default:
-		return client.Conversation{}, fmt.Errorf("%d conversations are called %q: use the id that `qpc list` shows", len(matches), what)
+		return client.Conversation{}, notice(fmt.Sprintf("%d conversations are called %q: use the id that \"qpc list\" shows.", len(matches), what))
 	}
 }
 

@@ -61,7 +61,7 @@ func (g groupRemoveCommand) Run(s *session) error {
 				return s.client.RemoveMember(s.ctx, id, m.AccountID)
 			}
 		}
-		return fmt.Errorf("%q is not in this group: %w", g.Name, client.ErrUnknownUser)
+		return notice(fmt.Sprintf("%s is not in this group.", g.Name))
 	})
 }
 

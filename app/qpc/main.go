@@ -17,7 +17,6 @@ import (
 	"github.com/adrg/xdg"
 	"github.com/alecthomas/kong"
 
-	"quicprochat/core/client"
 	"quicprochat/core/version"
 )
 
@@ -69,7 +68,7 @@ func run() int {
 		err = closeErr
 	}
 	if err != nil {
-		s.printError(os.Stderr, err, client.UserMessage(err))
+		s.printError(os.Stderr, err, sentence(err))
 		return 1
 	}
 	return 0

@@ -205,7 +205,7 @@ func (w watchCommand) follow(ctx context.Context, s *session, events <-chan clie
 		select {
 		case <-ctx.Done():
 			if w.Count > 0 && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("%d of %d messages arrived in time", seen, w.Count)
+				return notice(fmt.Sprintf("Only %d of %d messages arrived in time.", seen, w.Count))
 			}
 			return nil
 		case event, ok := <-events:

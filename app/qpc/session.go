@@ -85,8 +85,18 @@ func (s *session) close() error {
 	return s.client.Close()
 }
 
-// errPasswords tells that the two passwords typed differ.
-var errPasswords = errors.New("the two passwords differ")
+// notice is an error of this program's own, as a sentence for a person.
+type notice string
+
+func (n notice) Error() string { return string(n) }
+
+// sentence says to a person what went wrong.
+func sentence(err error) string {
+	if n, ok := errors.AsType[notice](err); ok {
+		return string(n)
+	}
+	return client.UserMessage(err)
+}
 
 // password comes from the file, the environment, or the terminal, where a new
 // one is asked for twice. It never comes from an argument, which other
@@ -100,7 +110,7 @@ func (s *session) password(isNew bool) (string, error) {
 	}
 	stdin := int(os.Stdin.Fd())
 	if !term.IsTerminal(stdin) {
-		return "", errors.New("no password: set QPC_PASSWORD, give --password-file, or run in a terminal")
+		return "", notice("There is no password: set QPC_PASSWORD, give --password-file, or run this in a terminal.")
 	}
 	first, err := ask(stdin, "Password: ")
 	if err != nil || !isNew {
@@ -108,7 +118,7 @@ func (s *session) password(isNew bool) (string, error) {
 	}
 	second, err := ask(stdin, "The same again: ")
 	if err == nil && first != second {
-		err = errPasswords
+		err = notice("The two passwords differ.")
 	}
 	return first, err
 }
