@@ -24,9 +24,10 @@ type connector struct {
 const dsnOptions = "&_pragma_cipher_page_size=1024&_journal_mode=WAL&_synchronous=FULL" +
 	"&_secure_delete=on&_foreign_keys=on&_busy_timeout=5000"
 
-// afterOpen holds what the DSN cannot say. A WAL that has grown beyond
-// journal_size_limit is cut when it is reused.
-const afterOpen = "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 8388608"
+// afterOpen holds what the DSN cannot say. A commit moves the WAL into the
+// database itself only where checkpointSoon does not keep up, at 8192 pages. A
+// WAL that has grown beyond journal_size_limit is cut when it is reused.
+const afterOpen = "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8192; PRAGMA journal_size_limit = 8388608"
 
 func (c *connector) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
 
@@ -79,9 +80,10 @@ var checkLibrary = sync.OnceValue(func() error {
 // conn is a connection with its prepared statements, used by one transaction at
 // a time.
 type conn struct {
-	sql        *sql.Conn
-	statements map[string]*sql.Stmt
-	broken     bool // in an unknown state: not to be used again
+	sql         *sql.Conn
+	statements  map[string]*sql.Stmt
+	synchronous synchronous
+	broken      bool // in an unknown state: not to be used again
 }
 
 func openConn(ctx context.Context, db *sql.DB) (*conn, error) {
@@ -92,7 +94,7 @@ func openConn(ctx context.Context, db *sql.DB) (*conn, error) {
 		}
 		return nil, storageError("open the database", err)
 	}
-	c := &conn{sql: sc, statements: make(map[string]*sql.Stmt)}
+	c := &conn{sql: sc, statements: make(map[string]*sql.Stmt), synchronous: synced}
 	if err := c.checkSettings(ctx); err != nil {
 		return nil, errors.Join(err, c.close())
 	}

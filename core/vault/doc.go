@@ -22,6 +22,12 @@
 // synchronous=FULL. A client therefore puts the MLS records, the message, the
 // outbox item and the queue cursor that belong together into one Update, and
 // lets bytes leave the device or acknowledges a queue item only afterwards.
+//
+// What the server would deliver again need not wait for the disk one by one:
+// [Vault.UpdateUnsynced] commits as a whole but does not sync, and one
+// [Vault.Sync] stands for many before they are acknowledged. Commits reach the
+// disk in their order, so that nothing that is there builds on something lost.
+//
 // Conversation previews, unread counts and activity are kept by this package
 // in the same transaction.
 //

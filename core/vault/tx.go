@@ -24,7 +24,20 @@ type Tx struct {
 // nil. If fn fails or panics, or ctx is done before the commit begins, nothing
 // of it happens. Updates are serialised; waiting for one's turn ends with ctx.
 func (v *Vault) Update(ctx context.Context, fn func(*Tx) error) error {
-	return v.with(ctx, v.writer, func(c *conn) error { return c.transact(ctx, beginWrite, fn) })
+	return v.update(ctx, synced, fn)
+}
+
+func (v *Vault) update(ctx context.Context, s synchronous, fn func(*Tx) error) error {
+	return v.with(ctx, v.writer, func(c *conn) error {
+		if err := c.synchronize(s); err != nil {
+			return err
+		}
+		if err := c.transact(ctx, beginWrite, fn); err != nil {
+			return err
+		}
+		v.checkpointSoon()
+		return nil
+	})
 }
 
 // View runs fn on a snapshot of the vault, beside other Views and Updates,

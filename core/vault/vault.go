@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // The files of a vault. newKeyName is the key file while it is being written.
@@ -44,6 +45,10 @@ type Vault struct {
 	// nil stands for one that is not open yet.
 	writer  chan *conn
 	readers chan *conn
+
+	commits       int // guarded by having the writer
+	checkpointing atomic.Bool
+	tasks         sync.WaitGroup
 
 	keyFile   sync.Mutex // serialises ChangePassword and Close
 	closing   chan struct{}
@@ -297,7 +302,9 @@ func (v *Vault) shutdown() error {
 			errs = append(errs, c.close())
 		}
 	}
-	if c := <-v.writer; c != nil {
+	c := <-v.writer
+	v.tasks.Wait()
+	if c != nil {
 		errs = append(errs, c.checkpoint(), c.close())
 	}
 	if v.db != nil {
