@@ -1,6 +1,7 @@
 package view
 
 import (
+	"slices"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -32,13 +33,14 @@ type conversationView struct {
 	members, more   *widgets.IconButton
 	ended           *fyne.Container
 	cancel          func()
+	messages        []*widgets.MessageRow // every widget that shows messages
 }
 
 // newConversationView makes the view once; show puts a conversation into it, so
 // that its row widgets are reused from one conversation to the next.
 func newConversationView(main *mainView) *conversationView {
 	v := &conversationView{main: main}
-	v.timeline = timeline.New(rows{})
+	v.timeline = timeline.New(rows{view: v})
 	v.notice = widgets.NewBanner()
 	v.buildComposer()
 	canvas := container.NewStack(widgets.NewGround(theme.ColorCanvas), v.timeline)
@@ -46,7 +48,7 @@ func newConversationView(main *mainView) *conversationView {
 	v.top = v.header()
 	v.body = newFrame(v.top, canvas, v.bottom)
 	v.content = container.NewStack(widgets.NewGround(fynetheme.ColorNameBackground), v.body)
-	v.timeline.OnTapped = v.composer.Focus
+	v.timeline.OnTapped = v.focus
 	return v
 }
 
@@ -54,7 +56,7 @@ func (v *conversationView) show(c *controller.Conversation) {
 	v.c = c
 	v.notice.SetText("")
 	v.timeline.OnNearTop = c.LoadOlder
-	v.timeline.SetSource(rows{c})
+	v.timeline.SetSource(rows{c: c, view: v})
 	c.OnReset = v.timeline.Reset
 	c.OnInserted, c.OnRemoved, c.OnChanged = v.timeline.Inserted, v.timeline.Removed, v.timeline.Changed
 	c.OnSent = v.timeline.ScrollToBottom
@@ -131,6 +133,22 @@ func (v *conversationView) menu() {
 	v.main.menuBelow(v.more, items...)
 }
 
+// refocus gives the keyboard back to the composer after a click on a message.
+// The toolkit moves the focus to text that is clicked, so that it can be
+// selected; where nothing was selected, whoever types means the composer.
+func (v *conversationView) refocus() {
+	focused := v.main.w.win.Canvas().Focused()
+	if _, entry := focused.(fyne.Tabbable); focused == nil || entry {
+		return
+	}
+	if !slices.ContainsFunc(v.messages, (*widgets.MessageRow).HasSelection) {
+		v.focus()
+	}
+}
+
+// focus puts the cursor into the composer.
+func (v *conversationView) focus() { v.main.w.win.Canvas().Focus(v.composer.Focusable()) }
+
 // tight stacks objects without a gap.
 type tight struct{}
 
@@ -160,7 +178,10 @@ func (tight) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 }
 
 // rows feeds a conversation to the timeline.
-type rows struct{ c *controller.Conversation }
+type rows struct {
+	c    *controller.Conversation
+	view *conversationView
+}
 
 // The kinds of row widgets.
 const (
@@ -192,11 +213,14 @@ func (r rows) Kind(i int) int {
 	}
 }
 
-func (rows) NewRow(kind int) timeline.Row {
+func (r rows) NewRow(kind int) timeline.Row {
 	if kind == kindEvent {
 		return widgets.NewEventRow()
 	}
-	return widgets.NewMessageRow(kind == kindMine)
+	row := widgets.NewMessageRow(kind == kindMine)
+	row.OnHover, row.OnTapped = r.view.refocus, r.view.focus
+	r.view.messages = append(r.view.messages, row)
+	return row
 }
 
 func (r rows) Bind(o timeline.Row, i int) {

@@ -136,7 +136,7 @@ func (v *mainView) showOpen() {
 		return
 	}
 	v.open.show(c)
-	v.open.composer.Focus()
+	v.open.focus()
 }
 
 // emptyPane is shown beside the list while no conversation is open.
@@ -181,7 +181,7 @@ func (v *mainView) focusSearch() { v.w.win.Canvas().Focus(v.search) }
 func (v *mainView) endSearch() {
 	v.search.SetText("")
 	if v.c.Current() != nil {
-		v.open.composer.Focus()
+		v.open.focus()
 		return
 	}
 	v.w.win.Canvas().Unfocus()

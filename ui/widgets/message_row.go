@@ -76,6 +76,10 @@ type MessageRow struct {
 	widget.BaseWidget
 	// OnRetry is called when a failed message is tapped.
 	OnRetry func()
+	// OnTapped is called when another message is tapped beside its text.
+	OnTapped func()
+	// OnHover is called while the pointer moves over the row with no button down.
+	OnHover func()
 
 	mine  bool
 	model MessageModel
@@ -183,10 +187,30 @@ func (m *MessageRow) HeightFor(width float32) float32 {
 
 // Tapped implements fyne.Tappable: a failed message is tried again.
 func (m *MessageRow) Tapped(*fyne.PointEvent) {
-	if m.model.Delivery == DeliveryFailed && m.OnRetry != nil {
-		m.OnRetry()
+	action := m.OnTapped
+	if m.model.Delivery == DeliveryFailed {
+		action = m.OnRetry
+	}
+	if action != nil {
+		action()
 	}
 }
+
+// HasSelection says whether some of the text is selected.
+func (m *MessageRow) HasSelection() bool { return m.text.SelectedText() != "" }
+
+// MouseIn implements desktop.Hoverable.
+func (m *MessageRow) MouseIn(e *desktop.MouseEvent) { m.MouseMoved(e) }
+
+// MouseMoved implements desktop.Hoverable.
+func (m *MessageRow) MouseMoved(e *desktop.MouseEvent) {
+	if e.Button == 0 && m.OnHover != nil {
+		m.OnHover()
+	}
+}
+
+// MouseOut implements desktop.Hoverable.
+func (*MessageRow) MouseOut() {}
 
 // Cursor implements desktop.Cursorable.
 func (m *MessageRow) Cursor() desktop.Cursor {
