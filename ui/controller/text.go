@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -164,7 +165,7 @@ func bannerText(c client.ConnectionChanged, now time.Time) string {
 		return "Connecting…"
 	}
 	text := "Offline."
-	if s := client.UserMessage(c.Err); s != "" {
+	if s := client.UserMessage(c.Err); s != "" && !errors.Is(c.Err, client.ErrOffline) {
 		text = s
 	}
 	if c.Retry.IsZero() {
