@@ -34,6 +34,9 @@ func (g *Group) Commit(o CommitOptions) (*StagedCommit, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(list) > maxCommitted {
+		return nil, invalid("12.2", "%d proposals in a commit", len(list))
+	}
 	c := &commit{proposals: make([]proposalOrRef, len(list))}
 	for i, p := range list {
 		if p.ref != nil {

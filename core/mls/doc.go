@@ -50,7 +50,8 @@
 // names. A message key is used once: a generation that has been stored is never used
 // again, and a key that has opened a message is wiped, as are the keys of epochs
 // and leaves that are over. What has to be kept for messages that arrive late is bounded by [Config]:
-// five epochs, twenty skipped keys per sender, a thousand generations ahead.
+// five epochs, twenty skipped keys per sender, a thousand generations ahead. Of a member
+// 64 proposals are kept in an epoch.
 //
 // A message stores a ratchet record of less than 1 KiB (the first of a sender in
 // an epoch, also a few secrets of 32 to 64 bytes on the way to its leaf); a

@@ -50,12 +50,12 @@ func cloneExtensions(list []Extension) []Extension {
 
 // checkExtensions refuses a type that occurs twice (RFC 9420 §13.4).
 func checkExtensions(list []Extension) error {
-	for i, e := range list {
-		for _, f := range list[:i] {
-			if e.Type == f.Type {
-				return invalid("13.4", "extension %#04x occurs twice", e.Type)
-			}
+	seen := make(map[uint16]struct{}, min(len(list), 1<<16))
+	for _, e := range list {
+		if _, twice := seen[e.Type]; twice {
+			return invalid("13.4", "extension %#04x occurs twice", e.Type)
 		}
+		seen[e.Type] = struct{}{}
 	}
 	return nil
 }
@@ -82,8 +82,18 @@ func (c Capabilities) encode(w *writer) {
 	w.u16s(c.Credentials)
 }
 
+// maxCapabilities bounds each list of capabilities: they are compared with each
+// other, and nobody knows a thousand ids.
+const maxCapabilities = 1024
+
 func readCapabilities(r *reader) Capabilities {
-	return Capabilities{r.u16s(), r.u16s(), r.u16s(), r.u16s(), r.u16s()}
+	c := Capabilities{r.u16s(), r.u16s(), r.u16s(), r.u16s(), r.u16s()}
+	for _, list := range [][]uint16{c.Versions, c.Suites, c.Extensions, c.Proposals, c.Credentials} {
+		if len(list) > maxCapabilities {
+			r.fail("%d capabilities of a kind", len(list))
+		}
+	}
+	return c
 }
 
 func (c Capabilities) hasExtension(typ uint16) bool {

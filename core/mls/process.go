@@ -136,8 +136,11 @@ func (g *Group) receiveProposal(content *authenticatedContent, leaf *LeafNode) (
 		return nil, err
 	}
 	ref := g.suite.proposalRef(marshal(content))
-	if g.cached(ref) != nil && content.wireFormat == wirePublic {
+	switch known := g.cached(ref) != nil; {
+	case known && content.wireFormat == wirePublic:
 		return nil, ErrAlreadyUsed
+	case !known && !g.mayPropose(i, p.typ):
+		return nil, fmt.Errorf("%w: leaf %d", ErrTooManyProposals, i)
 	}
 	result := &ReceivedProposal{Sender: i, SenderLeaf: leaf, Kind: p.typ, Target: i, Extensions: p.extensions, AAD: c.aad, ref: ref}
 	switch p.typ {

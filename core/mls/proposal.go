@@ -186,8 +186,19 @@ func (c *commit) encode(w *writer) {
 	}
 }
 
+// maxCommitted bounds the proposals of a commit. A proposal may be 3 bytes long and
+// is 80 times that in memory.
+const maxCommitted = 1 << 15
+
 func readCommit(r *reader) *commit {
-	c := &commit{proposals: readList(r, readProposalOrRef)}
+	n := 0
+	c := &commit{proposals: readList(r, func(r *reader) proposalOrRef {
+		if n++; n > maxCommitted {
+			r.fail("more than %d proposals in a commit", maxCommitted)
+			return proposalOrRef{}
+		}
+		return readProposalOrRef(r)
+	})}
 	if r.optional() {
 		c.path = readUpdatePath(r)
 	}

@@ -49,6 +49,24 @@ func (g *Group) cacheProposal(content *authenticatedContent, newPrivate []byte) 
 	g.log.put(recordKey32(prefixProposal, p.seq), marshal(p))
 }
 
+// maxProposals is how many proposals of one sender are kept in an epoch.
+const maxProposals = 64
+
+// mayPropose tells whether another proposal of a member is kept. Leaving twice
+// says nothing new. All members see proposals in one order and so keep the same.
+func (g *Group) mayPropose(sender LeafIndex, typ ProposalType) bool {
+	n := 0
+	for _, p := range g.proposals {
+		if p.sender != sender {
+			continue
+		}
+		if n++; n >= maxProposals || typ == ProposalSelfRemove && p.typ == typ {
+			return false
+		}
+	}
+	return true
+}
+
 func (g *Group) cached(ref []byte) *cachedProposal {
 	for _, p := range g.proposals {
 		if bytes.Equal(p.ref, ref) {

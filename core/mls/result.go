@@ -95,6 +95,15 @@ func (s *StagedCommit) GroupContextExtension(typ uint16) ([]byte, bool) {
 	return findExtension(s.next.context.extensions, typ)
 }
 
+// GroupContextExtensions is Group.GroupContextExtensions in the epoch that the
+// commit begins; nil where this member is not in it.
+func (s *StagedCommit) GroupContextExtensions() []Extension {
+	if s.next == nil {
+		return nil
+	}
+	return cloneExtensions(s.next.context.extensions)
+}
+
 // EpochAuthenticator is Group.EpochAuthenticator in the epoch that the commit begins.
 func (s *StagedCommit) EpochAuthenticator() []byte {
 	if s.next == nil {

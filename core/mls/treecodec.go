@@ -61,13 +61,21 @@ func (t *ratchetTree) encode(w *writer) {
 	})
 }
 
+// maxBlanks bounds the blank nodes of a tree that comes from outside. Each is one
+// byte there and, with its hash, a hundred in memory.
+const maxBlanks = 1 << 20
+
 // parseTree decodes a ratchet_tree extension and checks its shape: node types
 // in their places and no blank at the end. Everything else is for validate.
 func parseTree(s *suite, b []byte) (*ratchetTree, error) {
+	blanks := 0
 	nodes, err := unmarshal(b, func(r *reader) []node {
 		return readList(r, func(r *reader) node {
 			if r.optional() {
 				return readNode(r)
+			}
+			if blanks++; blanks > maxBlanks {
+				r.fail("more than %d blank nodes in a ratchet tree", maxBlanks)
 			}
 			return node{}
 		})
