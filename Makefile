@@ -18,7 +18,7 @@ SOURCES := $(shell find app ui core server proto -name '*.go' -not -name '*.pb.g
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: deps-build ## Install what is missing, build, and open the desktop app (a demo where there is no display)
@@ -32,6 +32,12 @@ run: deps-build ## Install what is missing, build, and open the desktop app (a d
 .PHONY: demo
 demo: deps-test build ## Two app windows, a server and a headless third talk; leaves screenshots
 	go run ./app/demo -bin $(BIN) -out $(CURDIR)/dist/demo
+
+.PHONY: screenshots
+screenshots: demo ## Take the README's screenshots anew
+	mkdir -p docs/images
+	cp dist/demo/alice-light.png docs/images/conversation-light.png
+	cp dist/demo/bob-group-dark.png docs/images/group-dark.png
 
 .PHONY: build
 build: ## Build the three programs into bin/
