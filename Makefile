@@ -77,7 +77,7 @@ check: deps-build ## Format, vet, lint, layering
 	go mod verify
 	go vet ./...
 	$(STATICCHECK) ./...
-	go test -count=1 ./app -run Architecture
+	go test -count=1 ./app
 
 .PHONY: format
 format: ## Format the code

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +40,29 @@ func TestDocumentationMethodTable(t *testing.T) {
 	}
 	if err := os.WriteFile(file, []byte(head+begin+want+end+tail), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestDocumentationDependencies wants a reason for each direct dependency.
+func TestDocumentationDependencies(t *testing.T) {
+	document, err := os.ReadFile("../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "list", "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := strings.Fields(string(out))
+	if len(direct) == 0 {
+		t.Fatal("go list named no dependency")
+	}
+	for _, module := range direct {
+		if !strings.Contains(string(document), module) {
+			t.Errorf("%s is not in docs/dependencies.md: say what it is for, and why this one", module)
+		}
 	}
 }
 
