@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,14 +41,20 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// freePort finds a UDP port that nobody uses at the moment.
+// freePort finds a UDP port that nobody uses, below those that systems hand
+// out by themselves, so that no other test gets it in the meantime.
 func freePort() (int, error) {
-	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for {
+		port := 20_000 + rand.IntN(10_000)
+		socket, err := net.ListenPacket("udp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		return port, socket.Close()
 	}
-	defer socket.Close()
-	return socket.LocalAddr().(*net.UDPAddr).Port, nil
 }
 
 // scriptMode: mode 0600 FILE... fails where a file has another one.
