@@ -34,5 +34,6 @@ func run() error {
 		fmt.Println("quicprochat", version.Version)
 		return nil
 	}
+	plainLocale()
 	return desktop(*profile, *mode, *script)
 }
