@@ -34,6 +34,5 @@ func run() error {
 		fmt.Println("quicprochat", version.Version)
 		return nil
 	}
-	plainLocale()
 	return desktop(*profile, *mode, *script)
 }
