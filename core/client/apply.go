@@ -34,6 +34,7 @@ func (t *transaction) apply(staged *mls.StagedCommit, merge func() error, seq ui
 		return err
 	}
 	if t.notes.Leaving {
+		t.notes.Creating = false
 		return t.askAgain()
 	}
 	t.notes.Leavers = nil

@@ -111,6 +111,9 @@ func (v *conversation) stagePlan(p *plan) (vault.OutboxItem, error) {
 		ChannelId: v.id[:], Epoch: staged.Epoch, ItemId: item.ItemID[:], MlsMessage: staged.Message,
 		NextVerifyKey: slices.Clone(nextKey[32:]),
 	}
+	if err := v.judgeAddresses(staged); err != nil {
+		return vault.OutboxItem{}, err
+	}
 	if err := v.addressees(body, staged, p.newcomers); err != nil {
 		return vault.OutboxItem{}, err
 	}
@@ -124,12 +127,16 @@ func (v *conversation) stagePlan(p *plan) (vault.OutboxItem, error) {
 
 // addressees tells the server which queues come and go with the commit.
 func (v *conversation) addressees(body *qpcv1.CommitBody, staged *mls.StagedCommit, newcomers []newcomer) error {
+	me, _ := v.group.Member(v.group.OwnIndex())
+	own := len(queueAddressOf(me.LeafNode))
 	for _, m := range staged.Removed {
 		leaf, err := readLeaf(m.LeafNode)
 		if err != nil {
 			return err
 		}
-		body.RemoveAddresses = append(body.RemoveAddresses, leaf.queueAddress)
+		if len(leaf.queueAddress) == own { // others are none of this server's
+			body.RemoveAddresses = append(body.RemoveAddresses, leaf.queueAddress)
+		}
 	}
 	expires := v.c.now().Add(welcomeLifetime)
 	for _, n := range newcomers {
@@ -160,6 +167,10 @@ func (v *conversation) won(ctx context.Context, out *outgoing, seq, seen uint64)
 		t.seen = seen
 		if err := t.dequeue(out, nil); err != nil {
 			return err
+		}
+		if seen == 0 {
+			t.notes.Ahead = append(t.notes.Ahead, aheadCommit{staged.Epoch, out.ItemID[:]})
+			t.notes.Ahead = t.notes.Ahead[max(0, len(t.notes.Ahead)-maxAhead):]
 		}
 		return t.apply(staged, v.group.MergePending, seq)
 	})

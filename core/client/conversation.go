@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -52,7 +53,21 @@ type notes struct {
 	NewHere bool `json:"new,omitempty"`
 	// Leavers asked to be removed in the present epoch.
 	Leavers []mls.LeafIndex `json:"leavers,omitempty"`
+	// Ahead is the own commits that were merged on the server's word, before the
+	// queue brought them.
+	Ahead []aheadCommit `json:"ahead,omitempty"`
+	// Last is the epoch in which the group was when it was left.
+	Last uint64 `json:"last,omitempty"`
 }
+
+// aheadCommit is a commit by the epoch that it ended and its item id.
+type aheadCommit struct {
+	Epoch uint64 `json:"epoch"`
+	Item  []byte `json:"item"`
+}
+
+// maxAhead bounds notes.Ahead: what the queue has not brought by then it will not.
+const maxAhead = 8
 
 // epochKey signs what goes to the channel in one epoch.
 type epochKey struct {
@@ -100,7 +115,8 @@ func (v *conversation) following() bool {
 	return v.row.State == vault.ConversationActive || v.notes.Leaving
 }
 
-// open loads the group. The caller holds v.mu, here and below.
+// open loads the group. The caller holds v.mu, here and below. ErrProfileCorrupt
+// where what the vault holds is no group.
 func (v *conversation) open(ctx context.Context) error {
 	if v.group != nil {
 		return nil
@@ -114,10 +130,16 @@ func (v *conversation) open(ctx context.Context) error {
 		group, err = mls.Load(v.c.groups, v.c.self.signer, records)
 		return err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, mls.ErrCorruptState), errors.Is(err, mls.ErrSigner):
+		return fmt.Errorf("%w: group: %w", ErrProfileCorrupt, err)
+	case err != nil:
 		return fmt.Errorf("client: load group: %w", err)
 	}
-	return v.enter(group)
+	if err := v.enter(group); err != nil {
+		return fmt.Errorf("%w: group: %w", ErrProfileCorrupt, err)
+	}
+	return nil
 }
 
 // enter takes a group into memory and reads from it what is asked for often.
@@ -221,7 +243,7 @@ func sameLook(a, b vault.Conversation) bool {
 }
 
 func cloneNotes(n notes) notes {
-	n.Leavers = slices.Clone(n.Leavers)
+	n.Leavers, n.Ahead = slices.Clone(n.Leavers), slices.Clone(n.Ahead)
 	return n
 }
 

@@ -118,7 +118,9 @@ func newDelivery(out *outgoing) (*delivery, error) {
 // the group to be made, or whose epoch was over when it reached the server. One
 // that cannot be sealed fails.
 func (v *conversation) sealQueued(ctx context.Context, out *outgoing) error {
-	if err := v.open(ctx); err != nil {
+	if err := v.open(ctx); errors.Is(err, ErrProfileCorrupt) {
+		return v.write(ctx, func(t *transaction) error { return t.breakOff(err) })
+	} else if err != nil {
 		return err
 	}
 	return v.write(ctx, func(t *transaction) error {
@@ -206,18 +208,22 @@ func (v *conversation) accepted(ctx context.Context, out *outgoing, seq uint64) 
 
 // stale: the channel has left the epoch of the item.
 func (v *conversation) stale(ctx context.Context, out *outgoing, e *wire.Error) error {
+	if err := v.open(ctx); err != nil {
+		return err // its epoch says whether the queue has brought us there already
+	}
+	current := e.Stale.GetCurrentEpoch()
 	switch {
 	case out.Kind == outboxCommit:
-		out.answered = true // the queue brings the commit that won
+		out.answered, out.notBefore = true, current // the queue brings the commit that won
 		return nil
 	case out.Kind == outboxProposal:
 		// Whoever still wants to leave proposes again in each epoch.
 		return v.write(ctx, func(t *transaction) error { return t.dequeue(out, nil) })
-	case e.Stale.GetCurrentEpoch() < v.epoch:
+	case current < v.epoch:
 		return v.refused(ctx, out, fmt.Errorf("%w: the channel went back", ErrServer))
 	}
 	// Sealed anew, with the same message id, when the queue has brought us there.
-	out.Payload, out.notBefore = nil, e.Stale.GetCurrentEpoch()
+	out.Payload, out.notBefore = nil, current
 	return nil
 }
 
@@ -232,5 +238,20 @@ func (v *conversation) refused(ctx context.Context, out *outgoing, why error) er
 		}
 		v.group.DiscardPending()
 	}
-	return v.write(ctx, func(t *transaction) error { return t.fail(out, why) })
+	return v.write(ctx, func(t *transaction) error {
+		switch {
+		case out.Kind == outboxProposal && gone(why):
+			return t.end(vault.ConversationLeft, why)
+		case out.Kind == outboxCommit && t.notes.Leaving:
+			return errors.Join(t.fail(out, why), t.askAgain())
+		}
+		return t.fail(out, why)
+	})
+}
+
+// gone tells whether the channel knows nothing of this member's epoch any more,
+// so that nobody is left who could be asked for anything.
+func gone(err error) bool {
+	code := wire.CodeOf(err)
+	return code == qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_CHANNEL || code == qpcv1.ErrorCode_ERROR_CODE_BAD_SIGNATURE
 }

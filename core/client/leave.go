@@ -40,10 +40,6 @@ func (c *Client) Leave(ctx context.Context, id ConversationID) error {
 			return err
 		}
 	}
-	if err := v.take(ctx); err != nil {
-		return err
-	}
-	defer v.giveBack()
 	return c.closedOr(v.leave(ctx))
 }
 
@@ -107,7 +103,7 @@ func (v *conversation) leave(ctx context.Context) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	err := v.usable()
-	if err == ErrBroken || (err == nil && v.notes.Creating) { //nolint:errorlint // see above
+	if err == ErrBroken || (err == nil && v.neverCreated()) { //nolint:errorlint // see above
 		return v.write(ctx, func(t *transaction) error { return t.end(vault.ConversationLeft, ErrNotMember) })
 	}
 	if err != nil {
@@ -116,21 +112,22 @@ func (v *conversation) leave(ctx context.Context) error {
 	if err := v.open(ctx); err != nil {
 		return err
 	}
-	if v.alone() {
+	if v.alone() && v.committing() == nil {
 		return v.dissolve(ctx)
 	}
 	err = v.write(ctx, func(t *transaction) error {
-		if err := t.lost(); err != nil {
-			return err
-		}
-		if err := t.failAll(ErrNotMember); err != nil {
+		if err := t.failPosts(ErrNotMember); err != nil {
 			return err
 		}
 		me := t.person(v.c.self.account())
 		if err := t.record(SystemEvent{Kind: EventLeft, Actor: me, Subjects: []Person{me}}, 0); err != nil {
 			return err
 		}
-		t.row.State, t.notes = vault.ConversationLeft, notes{Leaving: true}
+		t.row.State = vault.ConversationLeft
+		t.notes = notes{Leaving: true, Creating: t.notes.Creating, Ahead: t.notes.Ahead}
+		if v.committing() != nil {
+			return nil // the server may have taken it: asked when that is known
+		}
 		return t.askAgain()
 	})
 	if err == nil {
@@ -139,7 +136,16 @@ func (v *conversation) leave(ctx context.Context) error {
 	return err
 }
 
-// askAgain proposes the own removal in the present epoch.
+// neverCreated tells whether the conversation is still being made and the server
+// cannot know of it.
+func (v *conversation) neverCreated() bool {
+	return v.notes.Creating && slices.ContainsFunc(v.outbox, func(out *outgoing) bool {
+		return out.Kind == outboxCreate && !out.repeated && !out.sending
+	})
+}
+
+// askAgain proposes the own removal in the present epoch. Where that cannot be
+// done the conversation just ends here.
 func (t *transaction) askAgain() error {
 	v := t.v
 	for _, out := range v.outbox {
@@ -149,9 +155,13 @@ func (t *transaction) askAgain() error {
 			}
 		}
 	}
+	if v.alone() {
+		return t.end(vault.ConversationLeft, ErrNotMember)
+	}
 	message, err := v.group.ProposeSelfRemove()
 	if err != nil {
-		return err
+		v.c.log.Warn("ask to leave", "error", err)
+		return t.end(vault.ConversationLeft, ErrNotMember)
 	}
 	item := vault.OutboxItem{Conversation: v.id, ItemID: random16(), Kind: outboxProposal, CreatedAt: v.c.now()}
 	if item.Payload, err = v.post(item.ItemID, message); err != nil {

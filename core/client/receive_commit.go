@@ -1,9 +1,11 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"quicprochat/core/identity"
 	"quicprochat/core/mls"
@@ -24,14 +26,21 @@ func (v *conversation) receiveCommit(ctx context.Context, item *qpcv1.QueueItem,
 		return v.c.skip(ctx, item)
 	}
 	if err := v.open(ctx); err != nil {
-		return err
+		return v.unopened(ctx, item, err)
+	}
+	// The server's word for the epoch, not the message's: whatever is inside, the
+	// channel has left that epoch.
+	switch {
+	case m.Epoch < v.epoch:
+		return v.passed(ctx, item, m.Epoch)
+	case m.Epoch > v.epoch:
+		return v.refuse(ctx, item, mls.ErrFutureEpoch)
 	}
 	staged, contacts, err := v.examine(ctx, m.MlsMessage)
 	switch {
 	case err != nil && ctx.Err() != nil:
+		v.close() // the message's key is used up in memory alone
 		return err
-	case errors.Is(err, mls.ErrOldEpoch), errors.Is(err, mls.ErrOwnMessage), errors.Is(err, mls.ErrAlreadyUsed):
-		return v.c.skip(ctx, item) // merged before
 	case err != nil:
 		return v.refuse(ctx, item, err)
 	}
@@ -44,6 +53,33 @@ func (v *conversation) receiveCommit(ctx context.Context, item *qpcv1.QueueItem,
 	})
 	if err == nil {
 		v.moved()
+	}
+	return err
+}
+
+// passed takes in a commit for an epoch that is over here: one that was merged
+// before, such as one's own. Where the server had said that the own commit ended
+// that epoch, and brings another, it leads its clients apart.
+func (v *conversation) passed(ctx context.Context, item *qpcv1.QueueItem, epoch uint64) error {
+	i := slices.IndexFunc(v.notes.Ahead, func(a aheadCommit) bool { return a.Epoch == epoch })
+	if i < 0 {
+		return v.c.skip(ctx, item)
+	}
+	if !bytes.Equal(v.notes.Ahead[i].Item, item.ItemId) {
+		return v.refuse(ctx, item, errForked)
+	}
+	return v.write(ctx, func(t *transaction) error {
+		t.seen = item.Seq
+		t.notes.Ahead = slices.Delete(t.notes.Ahead, i, i+1)
+		return nil
+	})
+}
+
+// unopened gives up a conversation whose group cannot be loaded, so that the
+// others go on. Any other error is passing, and returned.
+func (v *conversation) unopened(ctx context.Context, item *qpcv1.QueueItem, err error) error {
+	if errors.Is(err, ErrProfileCorrupt) {
+		return v.refuse(ctx, item, err)
 	}
 	return err
 }
@@ -73,9 +109,10 @@ func (v *conversation) examine(ctx context.Context, message []byte) (*mls.Staged
 	return staged, contacts, err
 }
 
-// refuse stops following a group whose commit cannot be accepted.
+// refuse stops following a group that cannot be followed any more, such as
+// because of a commit that cannot be accepted.
 func (v *conversation) refuse(ctx context.Context, item *qpcv1.QueueItem, why error) error {
-	v.c.log.Warn("commit refused", "error", why)
+	v.c.log.Warn("group given up", "error", why)
 	if changed, ok := errors.AsType[*keyChangedError](why); ok {
 		v.c.warnOfKey(ctx, changed.account, v)
 	}

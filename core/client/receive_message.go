@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,10 @@ func (v *conversation) receiveMessage(ctx context.Context, item *qpcv1.QueueItem
 		return v.c.skip(ctx, item)
 	}
 	if err := v.open(ctx); err != nil {
-		return err
+		return v.unopened(ctx, item, err)
+	}
+	if m.Epoch > v.epoch {
+		return v.refuse(ctx, item, mls.ErrFutureEpoch) // the commits before it are lost
 	}
 	result, err := v.group.Process(m.MlsMessage)
 	if err != nil {
@@ -48,6 +52,11 @@ func (v *conversation) receiveText(ctx context.Context, item *qpcv1.QueueItem, s
 	sender, err := accountOf(a.SenderLeaf)
 	if err != nil {
 		return v.unreadable(ctx, item, seq, nil, err)
+	}
+	if now, ok := v.group.Member(a.Sender); !ok || !bytes.Equal(now.SignatureKey, a.SenderLeaf.SignatureKey) {
+		// Posted under an earlier epoch's key, after the sender's removal.
+		v.c.log.Info("message of a removed member dropped")
+		return v.skip(ctx, item)
 	}
 	content, err := parseText(a.Data)
 	if err != nil {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,11 +14,16 @@ import (
 // each commit.
 var errRule = errors.New("client: a commit breaks the group's rules")
 
+// errForked says that the server called a commit the epoch's and then brought
+// another one.
+var errForked = errors.New("client: the server brought another commit than it had accepted")
+
 // judgeCommit checks a commit against the rules:
 //   - in a group, administrators add and remove others and change the group's state;
 //   - everybody adds and removes devices of the own account, and may leave;
 //   - a direct chat stays one of its two accounts, and its state as it is;
-//   - kind and channel never change.
+//   - kind and channel never change, nor do extensions of the group but its state;
+//   - no two devices have one queue address.
 //
 // The group's state is that before the commit, leavers are those who asked to
 // be removed in this epoch.
@@ -35,6 +41,9 @@ func (v *conversation) judgeCommit(staged *mls.StagedCommit, leavers []mls.LeafI
 		if err := v.judgeState(staged, admin); err != nil {
 			return err
 		}
+	}
+	if err := v.judgeAddresses(staged); err != nil {
+		return err
 	}
 	for _, m := range staged.Added {
 		account, err := accountOf(m.LeafNode)
@@ -69,9 +78,45 @@ func (v *conversation) judgeState(staged *mls.StagedCommit, admin bool) error {
 	if next.kind != v.state.kind {
 		return fmt.Errorf("%w: changed the kind of the conversation", errRule)
 	}
-	changed := next.title != v.state.title || !slices.Equal(next.admins, v.state.admins)
-	if changed && !admin {
+	before := v.group.GroupContextExtensions()
+	if !admin && !slices.EqualFunc(before, staged.GroupContextExtensions(), equalExtensions) {
 		return fmt.Errorf("%w: changed the group without being an administrator", errRule)
+	}
+	sameOrState := func(a, b mls.Extension) bool {
+		return a.Type == b.Type && (a.Type == extGroupState || bytes.Equal(a.Data, b.Data))
+	}
+	if !slices.EqualFunc(before, staged.GroupContextExtensions(), sameOrState) {
+		return fmt.Errorf("%w: changed what the group asks of its members", errRule)
+	}
+	return nil
+}
+
+func equalExtensions(a, b mls.Extension) bool {
+	return a.Type == b.Type && bytes.Equal(a.Data, b.Data)
+}
+
+// judgeAddresses refuses a new device with the queue address of another one: when
+// it is removed, deliveries to the other would end.
+func (v *conversation) judgeAddresses(staged *mls.StagedCommit) error {
+	if len(staged.Added) == 0 {
+		return nil
+	}
+	removed := make(map[mls.LeafIndex]bool, len(staged.Removed))
+	for _, m := range staged.Removed {
+		removed[m.Index] = true
+	}
+	seen := make(map[string]bool)
+	for m := range v.group.Members() {
+		if !removed[m.Index] {
+			seen[queueAddressOf(m.LeafNode)] = true
+		}
+	}
+	for _, m := range staged.Added {
+		address := queueAddressOf(m.LeafNode)
+		if seen[address] {
+			return fmt.Errorf("%w: two devices with one queue address", errRule)
+		}
+		seen[address] = true
 	}
 	return nil
 }
@@ -86,6 +131,10 @@ func brokenReason(err error) string {
 		return "a member changed the group without being allowed to."
 	case errors.Is(err, mls.ErrFutureEpoch):
 		return "changes to the group were missed."
+	case errors.Is(err, errForked):
+		return "the server told its members different things."
+	case errors.Is(err, ErrProfileCorrupt):
+		return "its keys on this computer are damaged."
 	default:
 		return "a member sent a change that could not be read."
 	}

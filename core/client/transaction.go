@@ -166,22 +166,38 @@ func records(changes []mls.Change) iter.Seq2[[]byte, []byte] {
 // end makes the conversation read-only for good: the keys go, and what was
 // still to be sent fails.
 func (t *transaction) end(state vault.ConversationState, why error) error {
-	t.row.State, t.notes, t.drop = state, notes{}, true
+	t.row.State, t.notes, t.drop = state, notes{Last: t.last()}, true
 	return t.failAll(why)
 }
+
+// last is the newest epoch that the group is known to have been in.
+func (t *transaction) last() uint64 { return max(t.notes.Last, t.v.epoch) }
 
 // breakOff stops following the group, whose keys stay for a repair.
 func (t *transaction) breakOff(reason error) error {
 	if t.notes.Leaving {
 		return t.end(vault.ConversationLeft, ErrNotMember)
 	}
-	t.row.State, t.notes = stateBroken, notes{}
+	t.row.State, t.notes = stateBroken, notes{Last: t.last()}
 	err := t.record(SystemEvent{Kind: EventBroken, Reason: brokenReason(reason)}, 0)
 	if err != nil {
 		return err
 	}
 	t.after(t.v.close)
 	return t.failAll(fmt.Errorf("%w: %w", ErrBroken, reason))
+}
+
+// failPosts fails the messages that wait to be sent.
+func (t *transaction) failPosts(why error) error {
+	for _, out := range t.v.outbox {
+		if out.Kind != outboxPost {
+			continue
+		}
+		if err := t.fail(out, why); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // failAll fails everything that waits to be sent.

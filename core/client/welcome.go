@@ -24,7 +24,7 @@ var errWelcome = errors.New("client: unacceptable welcome")
 type invitation struct {
 	group    *mls.Group
 	state    groupState
-	sender   AccountID
+	sender   AccountID // of the member that sent it
 	members  []identity.Credential
 	ref      []byte
 	reusable bool // the KeyPackage is one of last resort
@@ -90,8 +90,7 @@ func (c *Client) openWelcome(ctx context.Context, sealed []byte) (*invitation, e
 		return nil, err
 	}
 	in := &invitation{
-		group: group, sender: first.Sender.AccountID,
-		ref: first.KeyPackageRef, reusable: bundle.Public().LastResort(),
+		group: group, ref: first.KeyPackageRef, reusable: bundle.Public().LastResort(),
 	}
 	return in, in.check(first.Sender, c.self.account())
 }
@@ -107,8 +106,7 @@ func (in *invitation) check(sender *identity.Certificate, me AccountID) error {
 	if in.state, err = parseGroupState(ConversationID(id), data); err != nil {
 		return err
 	}
-	accounts := make(map[AccountID]bool)
-	senderIsMember := false
+	accounts, addresses := make(map[AccountID]bool), make(map[string]bool)
 	for m := range in.group.Members() {
 		credential, err := identity.ParseCredential(m.Credential.Identity)
 		if err != nil {
@@ -118,12 +116,19 @@ func (in *invitation) check(sender *identity.Certificate, me AccountID) error {
 			accounts[credential.AccountID] = true
 			in.members = append(in.members, credential)
 		}
-		senderIsMember = senderIsMember || bytes.Equal(m.SignatureKey, sender.DeviceKey)
+		if bytes.Equal(m.SignatureKey, sender.DeviceKey) {
+			in.sender = credential.AccountID
+		}
+		address := queueAddressOf(m.LeafNode)
+		if addresses[address] {
+			return fmt.Errorf("%w: two devices with one queue address", errWelcome)
+		}
+		addresses[address] = true
 	}
 	switch {
-	case !senderIsMember:
+	case in.sender != sender.AccountID:
 		return fmt.Errorf("%w: the sender is not a member", errWelcome)
-	case in.state.kind == KindGroup && sender.AccountID != me && !in.state.isAdmin(sender.AccountID):
+	case in.state.kind == KindGroup && in.sender != me && !in.state.isAdmin(in.sender):
 		return fmt.Errorf("%w: the sender is not an administrator", errWelcome)
 	case in.state.kind == KindDirect && len(accounts) != 2:
 		return fmt.Errorf("%w: a direct chat of %d accounts", errWelcome, len(accounts))
@@ -144,6 +149,9 @@ func (c *Client) join(ctx context.Context, item *qpcv1.QueueItem, in *invitation
 	defer v.mu.Unlock()
 	if !isNew && v.following() {
 		return c.skip(ctx, item) // never let a Welcome replace a group that is alive
+	}
+	if !isNew && in.group.Epoch() <= v.notes.Last {
+		return c.dropWelcome(ctx, item, fmt.Errorf("%w: from before this device left", errWelcome))
 	}
 	if err := v.enter(in.group); err != nil {
 		return c.dropWelcome(ctx, item, err)

@@ -1,0 +1,386 @@
+package client
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"quicprochat/core/mls"
+	"quicprochat/core/vault"
+	qpcv1 "quicprochat/proto/qpc/v1"
+)
+
+// forge publishes a commit that the member's own client would never make. The
+// member itself does not follow it.
+func (m *member) forge(id ConversationID, o mls.CommitOptions, edit func(*qpcv1.CommitBody)) {
+	m.t.Helper()
+	v := m.lookup(id)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	defer v.close()
+	if err := v.open(m.t.Context()); err != nil {
+		m.t.Fatal(err)
+	}
+	key, err := v.signingKey()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	staged, err := v.group.Commit(o)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	next, err := v.channelKey(staged)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	item := random16()
+	body := &qpcv1.CommitBody{
+		ChannelId: id[:], Epoch: staged.Epoch, ItemId: item[:], MlsMessage: staged.Message, NextVerifyKey: next[32:],
+	}
+	if edit != nil {
+		edit(body)
+	}
+	raw, signature, err := signed(key, labelCommit, body)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	req := &qpcv1.CommitRequest{Body: raw, Signature: signature}
+	if err := m.anonymous.call(m.t.Context(), req, new(qpcv1.CommitResponse)); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// leafState is the extensions of a leaf of this member with this queue address.
+func (m *member) leafState(address []byte) []mls.Extension {
+	m.t.Helper()
+	list, err := m.leafExtensions(address)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return list
+}
+
+// otherDevice is a KeyPackage of a device of the member's account that only a
+// liar would make: its leaf has this queue address and these capabilities.
+func (m *member) otherDevice(address []byte, c mls.Capabilities) []byte {
+	m.t.Helper()
+	other := &member{t: m.t, f: m.f, o: m.f.options("second")}
+	client, err := Login(m.t.Context(), other.o, m.f.link, m.Me().Name, testPassword)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	other.Client = client
+	defer other.close()
+	bundle, err := mls.NewKeyPackage(mls.KeyPackageOptions{
+		Suite: suite, Credential: other.mlsCredential(), Signer: other.self.signer,
+		LeafExtensions: other.leafState(address), ExtraCapabilities: c,
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return bundle.KeyPackage()
+}
+
+func (m *member) addressOf(id ConversationID, account AccountID) []byte {
+	m.t.Helper()
+	v := m.lookup(id)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := v.open(m.t.Context()); err != nil {
+		m.t.Fatal(err)
+	}
+	return []byte(queueAddressOf(v.leavesOf(account)[0].LeafNode))
+}
+
+// Whatever a member may do to a group that the rules forbid, nobody follows.
+func TestMaliciousCommits(t *testing.T) {
+	type group struct {
+		mallory *member
+		victim  AccountID
+		id      ConversationID
+	}
+	state := func(g group, change func(*groupState), more ...mls.Extension) mls.Proposal {
+		next := g.mallory.lookup(g.id).state
+		change(&next)
+		data, err := next.marshal(g.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return mls.GroupContextExtensionsProposal(append([]mls.Extension{{Type: extGroupState, Data: data}}, more...))
+	}
+	propose := func(p mls.Proposal) mls.CommitOptions { return mls.CommitOptions{Proposals: []mls.Proposal{p}} }
+	for name, attack := range map[string]func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)){
+		"rename": func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			return propose(state(g, func(s *groupState) { s.title = "mine" })), nil
+		},
+		"make oneself administrator": func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			return propose(state(g, func(s *groupState) { s.admins = append(slices.Clone(s.admins), g.mallory.Me().AccountID) })), nil
+		},
+		"remove the administrators": func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			return propose(state(g, func(s *groupState) { s.admins = nil })), nil
+		},
+		"another kind": func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			return propose(state(g, func(s *groupState) { s.kind = KindDirect })), nil
+		},
+		"another channel": func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			data, err := g.mallory.lookup(g.id).state.marshal(random16())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return propose(mls.GroupContextExtensionsProposal([]mls.Extension{{Type: extGroupState, Data: data}})), nil
+		},
+		"no state": func(group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			return propose(mls.GroupContextExtensionsProposal(nil)), nil
+		},
+		"another extension of the group": func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			return propose(state(g, func(*groupState) {}, mls.Extension{Type: mls.ExtRequiredCapabilities, Data: []byte{0, 0, 0}})), nil
+		},
+		"remove somebody": func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			return propose(mls.RemoveProposal(g.mallory.lookup(g.id).leavesOf(g.victim)[0].Index)), nil
+		},
+		"another's queue address": func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			return mls.CommitOptions{LeafExtensions: g.mallory.leafState(g.mallory.addressOf(g.id, g.victim))}, nil
+		},
+		"a queue address of rubbish": func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			return mls.CommitOptions{LeafExtensions: g.mallory.leafState([]byte("rubbish"))}, nil
+		},
+		"a bloated leaf": func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			leaf := g.mallory.leafState(g.mallory.addressOf(g.id, g.mallory.Me().AccountID))
+			return mls.CommitOptions{LeafExtensions: append(leaf, mls.Extension{Type: 0xF0CF, Data: make([]byte, 1<<20)})}, nil
+		},
+		"a device with another's queue address": func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			kp := g.mallory.otherDevice(g.mallory.addressOf(g.id, g.victim), capabilities())
+			return propose(mls.AddProposal(kp)), nil
+		},
+		"truncated": func(group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			return mls.CommitOptions{}, func(b *qpcv1.CommitBody) { b.MlsMessage = b.MlsMessage[:len(b.MlsMessage)-1] }
+		},
+		"garbage": func(group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			return mls.CommitOptions{}, func(b *qpcv1.CommitBody) { b.MlsMessage = []byte("garbage") }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeServer(t)
+			alice, bob, mallory := f.register("alice"), f.register("bob"), f.register("mallory")
+			g := group{mallory: mallory, victim: bob.Me().AccountID, id: newGroup(alice, bob, mallory)}
+			_ = mallory.epoch(g.id) // loads it
+			o, edit := attack(g)
+			mallory.forge(g.id, o, edit)
+			for _, m := range []*member{alice, bob} {
+				m.awaitState(g.id, StateBroken)
+				if _, err := m.Send(t.Context(), g.id, "hello?"); !errors.Is(err, ErrBroken) {
+					t.Errorf("send: %v", err)
+				}
+			}
+			other := newGroup(alice, bob)
+			alice.send(other, "we go on")
+			bob.awaitTexts(other, "we go on")
+		})
+	}
+}
+
+func newGroup(a *member, others ...*member) ConversationID { return group(a, others...) }
+
+// A commit that pretends to be an old one, or one's own, has ended the epoch all
+// the same. It must not leave anybody waiting for ever.
+func TestCommitInDisguise(t *testing.T) {
+	for name, disguise := range map[string]func(t *testing.T, mallory *member, id ConversationID, used []byte) []byte{
+		"old epoch": func(_ *testing.T, _ *member, _ ConversationID, used []byte) []byte { return used },
+		"not a handshake": func(t *testing.T, mallory *member, id ConversationID, _ []byte) []byte {
+			v := mallory.lookup(id)
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			if err := v.open(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			sealed, err := v.group.Seal([]byte("hm"), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v.close()
+			return sealed
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeServer(t)
+			alice, mallory := f.register("alice"), f.register("mallory")
+			id := group(alice, mallory)
+			var used []byte
+			f.intercept(func(req any) {
+				if c, ok := req.(*qpcv1.CommitRequest); ok && used == nil {
+					var body qpcv1.CommitBody
+					if err := proto.Unmarshal(c.Body, &body); err != nil {
+						t.Error(err)
+					}
+					used = body.MlsMessage
+				}
+			}, nil)
+			if err := mallory.RotateKeys(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			f.intercept(nil, nil)
+			awaitSame(alice, mallory, id)
+			rubbish := disguise(t, mallory, id, used)
+			f.mu.Lock()
+			f.strict = true
+			f.mu.Unlock()
+			f.hold(alice.Client)
+			mallory.forge(id, mls.CommitOptions{}, func(b *qpcv1.CommitBody) { b.MlsMessage = rubbish })
+			alice.send(id, "hello?")
+			f.release(alice.Client)
+			alice.awaitState(id, StateBroken)
+			if m := lastText(alice, id); m.State != StateFailed || m.Err == "" {
+				t.Errorf("the message is %v, %q", m.State, m.Err)
+			}
+		})
+	}
+}
+
+func lastText(m *member, id ConversationID) Message {
+	list := slices.DeleteFunc(m.messages(id), func(msg Message) bool { return msg.Kind != KindText })
+	if len(list) == 0 {
+		return Message{}
+	}
+	return list[len(list)-1]
+}
+
+// Nobody can keep others from leaving by not understanding how one leaves.
+func TestDeviceWithoutSelfRemove(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	id := group(alice, bob)
+	leaf := bob.lookup(id)
+	leaf.mu.Lock()
+	defer leaf.mu.Unlock()
+	if err := leaf.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m, _ := leaf.group.Member(0)
+	ctx := mls.LeafContext{Now: bob.now()}
+	service := authService{bob.people}
+	if err := service.ValidateLeaf(ctx, m.LeafNode); err != nil {
+		t.Fatal(err)
+	}
+	mute := *m.LeafNode
+	mute.Capabilities.Proposals = nil
+	if err := service.ValidateLeaf(ctx, &mute); !errors.Is(err, errNotCertified) {
+		t.Errorf("a leaf without self-remove: %v", err)
+	}
+}
+
+// A member that was removed knows the keys of the epochs before. What it posts
+// under them nobody shows.
+func TestPostAfterRemoval(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob, mallory := f.register("alice"), f.register("bob"), f.register("mallory")
+	id := group(alice, bob, mallory)
+	f.hold(mallory.Client)
+	mallory.awaitOnline()
+	if err := alice.RemoveMember(t.Context(), id, mallory.Me().AccountID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mallory.Send(t.Context(), id, "from outside"); err != nil {
+		t.Fatal(err) // she does not know yet
+	}
+	mallory.until("the post", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.channels[id].items) >= 3
+	})
+	alice.send(id, "alone")
+	bob.awaitTexts(id, "alone")
+	alice.awaitTexts(id, "alone")
+	f.release(mallory.Client)
+	mallory.awaitState(id, StateRemoved)
+	if m := lastText(mallory, id); m.State != StateFailed || !strings.Contains(m.Err, "not part of this conversation") {
+		t.Errorf("the message is %v, %q", m.State, m.Err)
+	}
+}
+
+func (m *member) awaitOnline() {
+	m.t.Helper()
+	m.until("a connection", func() bool { return m.Connection().State == Online })
+}
+
+// A Welcome that is delivered again brings nobody back into a group, also where it
+// answers a KeyPackage of last resort.
+func TestWelcomeReplayed(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	f.mu.Lock()
+	f.devices[bob.Me().DeviceID].keyPackages = nil
+	f.mu.Unlock()
+	var welcome []byte
+	f.intercept(func(req any) {
+		if c, ok := req.(*qpcv1.CommitRequest); ok {
+			var body qpcv1.CommitBody
+			if err := proto.Unmarshal(c.Body, &body); err == nil && len(body.Welcomes) > 0 {
+				welcome = body.Welcomes[0].Sealed
+			}
+		}
+	}, nil)
+	id := group(alice, bob)
+	f.intercept(nil, nil)
+	if err := bob.Leave(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	bob.awaitNoKeys(id)
+	r := random16()
+	f.inject(bob.Client, &qpcv1.QueueItem{ItemId: r[:], Body: &qpcv1.QueueItem_Welcome{Welcome: &qpcv1.SealedWelcome{Sealed: welcome}}})
+	fine := group(alice, bob) // comes after it
+	if c, err := bob.Conversation(t.Context(), id); err != nil || c.State != StateLeft {
+		t.Errorf("state %v, %v", c.State, err)
+	}
+	alice.send(fine, "still fine")
+	bob.awaitTexts(fine, "still fine")
+	// Who is asked again comes back.
+	if err := alice.AddMembers(t.Context(), id, []string{"bob"}); err != nil {
+		t.Fatal(err)
+	}
+	bob.awaitState(id, StateActive)
+}
+
+// A server that calls a commit the epoch's and then brings another one is found out.
+func TestServerLeadsApart(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	id := group(alice, bob)
+	f.hold(alice.Client)
+	if err := alice.RotateKeys(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	for _, item := range f.devices[alice.Me().DeviceID].items {
+		if item.GetCommit() != nil {
+			r := random16()
+			item.ItemId = r[:]
+		}
+	}
+	f.mu.Unlock()
+	f.release(alice.Client)
+	alice.awaitState(id, StateBroken)
+}
+
+// A group that cannot be loaded does not keep the others from going on.
+func TestDamagedGroup(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	id, other := group(alice, bob), group(alice, bob)
+	v := alice.lookup(id)
+	v.mu.Lock()
+	v.close()
+	err := alice.vault.Update(t.Context(), func(tx *vault.Tx) error {
+		return tx.PutMLS(id, records([]mls.Change{{Key: []byte("epoch"), Value: []byte("damaged")}}))
+	})
+	v.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob.send(id, "lost")
+	bob.send(other, "not lost")
+	alice.awaitTexts(other, "not lost")
+	alice.awaitState(id, StateBroken)
+}

@@ -1,0 +1,84 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	qpcv1 "quicprochat/proto/qpc/v1"
+)
+
+// blockRequests holds the next requests of a kind back, before the server looks at
+// them; the channel tells of each. release lets them go, and no more are held.
+func blockRequests[Req any](f *fakeServer) (came <-chan struct{}, release func()) {
+	seen, gate := make(chan struct{}, 16), make(chan struct{})
+	f.intercept(func(req any) {
+		if _, ok := req.(Req); ok {
+			seen <- struct{}{}
+			<-gate
+		}
+	}, nil)
+	return seen, func() {
+		f.intercept(nil, nil)
+		close(gate)
+	}
+}
+
+// A message whose epoch ended before a crash is sealed anew after it, though
+// nothing else happens in the conversation.
+func TestStaleMessageAfterARestart(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	id := group(alice, bob)
+	f.mu.Lock()
+	f.strict = true
+	f.mu.Unlock()
+	came, release := blockRequests[*qpcv1.PostRequest](f)
+	alice.send(id, "late")
+	<-came
+	if err := bob.RotateKeys(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	awaitSame(alice, bob, id)
+	alice.close()
+	release()
+	c, err := Open(t.Context(), alice.o, testPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice.Client = c
+	alice.awaitTexts(id, "late")
+	bob.awaitTexts(id, "late")
+}
+
+// Who leaves while an own commit is under way does not lose track of the group.
+func TestLeaveWhileCommitting(t *testing.T) {
+	for name, restart := range map[string]bool{"running": false, "restarted": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeServer(t)
+			alice, bob := f.register("alice"), f.register("bob")
+			id := group(alice, bob)
+			came, release := blockRequests[*qpcv1.CommitRequest](f)
+			ctx, cancel := context.WithCancel(t.Context())
+			rotated := make(chan error, 1)
+			go func() { rotated <- bob.RotateKeys(ctx, id) }()
+			<-came
+			cancel() // the commit is on its way all the same
+			if err := <-rotated; !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			if err := bob.Leave(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			if restart {
+				bob.reopen()
+			}
+			release()
+			alice.until("bob to be gone", func() bool {
+				members, err := alice.Members(t.Context(), id)
+				return err == nil && len(members) == 1
+			})
+			bob.awaitNoKeys(id)
+		})
+	}
+}
