@@ -26,6 +26,9 @@ func (a *acks) put(seq uint64) {
 	wake(a.wake)
 }
 
+// rewind forgets the position; an acknowledgement under way may still go out.
+func (a *acks) rewind() { a.upTo.Store(0) }
+
 // acknowledge tells the server what it need not keep any more. One that is lost
 // is made good by the next, or by the cursor of the next subscription.
 func (c *Client) acknowledge() {

@@ -278,7 +278,7 @@ func TestPostAfterRemoval(t *testing.T) {
 	alice, bob, mallory := f.register("alice"), f.register("bob"), f.register("mallory")
 	id := group(alice, bob, mallory)
 	f.hold(mallory.Client)
-	mallory.awaitOnline()
+	mallory.awaitConnection()
 	if err := alice.RemoveMember(t.Context(), id, mallory.Me().AccountID); err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func TestPostAfterRemoval(t *testing.T) {
 	}
 }
 
-func (m *member) awaitOnline() {
+func (m *member) awaitConnection() {
 	m.t.Helper()
 	m.until("a connection", func() bool { return m.Connection().State == Online })
 }

@@ -16,7 +16,7 @@ func (c *Client) change(ctx context.Context, id ConversationID, want intent) err
 	if err != nil {
 		return err
 	}
-	if err := c.status.online(ctx); err != nil {
+	if err := c.awaitOnline(ctx); err != nil {
 		return err
 	}
 	return v.commit(ctx, want)
@@ -49,15 +49,15 @@ func (c *Client) AddMembers(ctx context.Context, id ConversationID, names []stri
 	if err != nil || len(missing) == 0 {
 		return c.closedOr(err)
 	}
-	if err := c.status.online(ctx); err != nil {
+	if err := c.awaitOnline(ctx); err != nil {
 		return err
 	}
 	newcomers, err := c.gather(ctx, missing)
 	if err != nil {
-		return err
+		return c.closedOr(err)
 	}
 	if err := c.remember(ctx, missing); err != nil {
-		return err
+		return c.closedOr(err)
 	}
 	return v.commit(ctx, func(v *conversation) (*plan, error) {
 		if err := v.mayManage(); err != nil {

@@ -47,6 +47,8 @@ type Client struct {
 	stop context.CancelFunc
 	work sync.WaitGroup
 
+	intake   sync.Mutex    // held while a queue item is taken in
+	signing  sync.RWMutex  // held for reading while a new group is signed
 	keys     sync.Mutex    // held while KeyPackages are made
 	starting sync.Mutex    // held while a direct chat is started
 	start    chan struct{} // wakes maintenance
@@ -132,9 +134,12 @@ func (c *Client) run() {
 	c.inbox, c.acks = newInbox(), newAcks()
 	c.account = newConnection(c.now, c.dialAccount, func(s ConnectionChanged) {
 		c.status.setAccount(s)
-		if s.State == Online {
+		switch {
+		case s.State == Online:
 			wake(c.start)
 			c.acks.put(c.status.position()) // what an earlier connection could not
+		case errors.Is(s.Err, ErrDeviceRevoked):
+			c.spawn(c.failMessages)
 		}
 	})
 	c.anonymous = newConnection(c.now, c.dialAnonymous, c.status.setAnonymous)
@@ -161,6 +166,13 @@ func (c *Client) Close() error {
 	c.work.Wait()
 	c.events.close()
 	err := c.vault.Close()
+	for _, v := range c.all() { // a caller may be in the middle of something
+		v.mu.Lock()
+		v.close()
+		v.mu.Unlock()
+	}
+	c.signing.Lock()
+	defer c.signing.Unlock()
 	c.self.wipe()
 	return err
 }

@@ -45,10 +45,22 @@ func (c *Client) introduceDevice(ctx context.Context, conn *wire.Conn) error {
 	if err != nil {
 		return err
 	}
+	return c.subscribe(ctx, conn)
+}
+
+func (c *Client) subscribe(ctx context.Context, conn *wire.Conn) error {
 	var subscribed qpcv1.SubscribeResponse
-	err = conn.Call(ctx, &qpcv1.SubscribeRequest{AfterSeq: c.status.position()}, &subscribed)
-	if err != nil {
+	from := c.status.position()
+	if err := conn.Call(ctx, &qpcv1.SubscribeRequest{AfterSeq: from}, &subscribed); err != nil {
 		return err
+	}
+	if subscribed.LastSeq < from {
+		if err := c.rewind(ctx); err != nil {
+			return err
+		}
+		if err := conn.Call(ctx, &qpcv1.SubscribeRequest{}, &subscribed); err != nil {
+			return err
+		}
 	}
 	c.status.setTarget(subscribed.LastSeq)
 	return nil

@@ -109,6 +109,14 @@ func (v *conversation) usable() error {
 	}
 }
 
+// sendable says why no message can be sent.
+func (v *conversation) sendable() error {
+	if v.c.status.revoked() {
+		return ErrDeviceRevoked
+	}
+	return v.usable()
+}
+
 // following tells whether the group's messages are still taken in: also while
 // waiting for one's own removal.
 func (v *conversation) following() bool {

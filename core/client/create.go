@@ -43,7 +43,7 @@ func (c *Client) directWith(ctx context.Context, peer AccountID) (Conversation, 
 	if errors.Is(err, vault.ErrNotFound) {
 		return Conversation{}, false, nil
 	}
-	return c.summary(row), err == nil, err
+	return c.summary(row), err == nil, c.closedOr(err)
 }
 
 // CreateGroup makes a group with this account as its administrator. names may
@@ -87,7 +87,7 @@ func (c *Client) findAll(ctx context.Context, names []string) ([]vault.Contact, 
 func (c *Client) create(ctx context.Context, state groupState, people []vault.Contact) (Conversation, error) {
 	ctx, cancel := c.duringChange(ctx)
 	defer cancel()
-	if err := c.status.online(ctx); err != nil {
+	if err := c.awaitOnline(ctx); err != nil {
 		return Conversation{}, c.closedOr(err)
 	}
 	newcomers, err := c.gather(ctx, people)
@@ -146,6 +146,11 @@ func (c *Client) gather(ctx context.Context, people []vault.Contact) ([]newcomer
 
 // found writes a new conversation with its channel and first commit into the vault.
 func (c *Client) found(ctx context.Context, state groupState, people []vault.Contact, newcomers []newcomer, address []byte) (*conversation, *outgoing, error) {
+	c.signing.RLock()
+	defer c.signing.RUnlock()
+	if err := c.ctx.Err(); err != nil {
+		return nil, nil, err
+	}
 	id := ConversationID(random16())
 	group, err := c.newGroup(id, state, address)
 	if err != nil {

@@ -68,6 +68,12 @@ func (v *conversation) prepare(ctx context.Context) (*delivery, error) {
 	defer v.mu.Unlock()
 	for {
 		out := v.next()
+		if out != nil && out.Kind == outboxPost && v.c.status.revoked() {
+			if err := v.refused(ctx, out, ErrDeviceRevoked); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if out == nil || ctx.Err() != nil {
 			v.delivering = false
 			return nil, nil

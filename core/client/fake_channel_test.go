@@ -45,6 +45,11 @@ func (f *fakeServer) subscribe(p *wire.Peer, req *qpcv1.SubscribeRequest) (*qpcv
 	return &qpcv1.SubscribeResponse{LastSeq: d.lastSeq}, nil
 }
 
+func (f *fakeServer) fetch(p *wire.Peer, req *qpcv1.FetchRequest) (*qpcv1.FetchResponse, error) {
+	after := func(i *qpcv1.QueueItem) bool { return i.Seq <= req.AfterSeq }
+	return &qpcv1.FetchResponse{Items: slices.DeleteFunc(slices.Clone(f.device(p).items), after)}, nil
+}
+
 func (f *fakeServer) ack(p *wire.Peer, req *qpcv1.AckRequest) (*qpcv1.AckResponse, error) {
 	d := f.device(p)
 	d.items = slices.DeleteFunc(d.items, func(i *qpcv1.QueueItem) bool { return i.Seq <= req.UpToSeq })

@@ -33,6 +33,8 @@ type fakeServer struct {
 	before, after func(req any)
 	// strict refuses posts of past epochs.
 	strict bool
+	// refuseKeys refuses every KeyPackage.
+	refuseKeys bool
 }
 
 type fakeAccount struct {
@@ -111,6 +113,7 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.resolveUser)
 	handle(r, f, f.resolveAccount)
 	handle(r, f, f.subscribe)
+	handle(r, f, f.fetch)
 	handle(r, f, f.ack)
 	handle(r, f, f.newAddress)
 	handle(r, f, f.createChannel)
@@ -263,6 +266,9 @@ func (f *fakeServer) listDevices(p *wire.Peer, _ *qpcv1.ListDevicesRequest) (*qp
 
 func (f *fakeServer) uploadKeyPackages(p *wire.Peer, req *qpcv1.UploadKeyPackagesRequest) (*qpcv1.UploadKeyPackagesResponse, error) {
 	d := f.device(p)
+	if f.refuseKeys {
+		return nil, refuse(qpcv1.ErrorCode_ERROR_CODE_KEY_PACKAGE_INVALID)
+	}
 	d.keyPackages = append(d.keyPackages, req.KeyPackages...)
 	if len(req.LastResort) > 0 {
 		d.lastResort = req.LastResort

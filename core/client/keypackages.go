@@ -10,6 +10,7 @@ import (
 	"quicprochat/core/identity"
 	"quicprochat/core/mls"
 	"quicprochat/core/vault"
+	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
@@ -121,7 +122,25 @@ func (c *Client) makeKeyPackages(ctx context.Context, single int, lastResort boo
 	if err != nil {
 		return err
 	}
-	return c.account.call(ctx, req, new(qpcv1.UploadKeyPackagesResponse))
+	err = c.account.call(ctx, req, new(qpcv1.UploadKeyPackagesResponse))
+	if _, refused := errors.AsType[*wire.Error](err); refused {
+		// Nobody will ever answer them; otherwise the server may have them.
+		return errors.Join(err, c.vault.Update(ctx, func(tx *vault.Tx) error { return dropKeyPackages(tx, bundles) }))
+	}
+	if err != nil || !lastResort {
+		return err
+	}
+	at := binary.BigEndian.AppendUint64(nil, uint64(now.Add(lastResortLife).Unix()))
+	return c.vault.Update(ctx, func(tx *vault.Tx) error { return tx.PutSetting(settingLastResort, at) })
+}
+
+func dropKeyPackages(tx *vault.Tx, bundles []*mls.KeyPackageBundle) error {
+	for _, b := range bundles {
+		if err := tx.DeleteKeyPackage(b.Ref()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func lifeOf(lastResort bool) time.Duration {
@@ -158,12 +177,6 @@ func storeKeyPackages(tx *vault.Tx, bundles []*mls.KeyPackageBundle, now time.Ti
 		clear(raw)
 		if err != nil {
 			return err
-		}
-		if last {
-			at := binary.BigEndian.AppendUint64(nil, uint64(expires.Unix()))
-			if err := tx.PutSetting(settingLastResort, at); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

@@ -50,6 +50,7 @@ func (c *Client) maintainOnce() {
 		what string
 		do   func(context.Context) error
 	}{
+		{"look for lost commits", c.findLost},
 		{"ask for names", c.askNames},
 		{"bring devices in step", c.SyncDevices},
 		{"commit leaves", c.commitLeaves},
@@ -66,10 +67,7 @@ func (c *Client) askNames(ctx context.Context) error {
 	if len(nameless) == 0 {
 		return nil
 	}
-	contacts, err := c.introduce(ctx, nameless)
-	if err != nil {
-		return err
-	}
+	contacts, wrong := c.introduce(ctx, nameless)
 	contacts = slices.DeleteFunc(contacts, func(p vault.Contact) bool { return p.Name == "" })
 	if err := c.remember(ctx, contacts); err != nil {
 		return err
@@ -82,7 +80,7 @@ func (c *Client) askNames(ctx context.Context) error {
 	if len(contacts) > 0 {
 		c.events.publish(Resync{})
 	}
-	return nil
+	return wrong
 }
 
 // retitle gives the direct chat with a person the name that is now known.
@@ -123,7 +121,7 @@ func (c *Client) commitLeaves(context.Context) error {
 func (c *Client) SyncDevices(ctx context.Context) error {
 	var m qpcv1.ListDevicesResponse
 	if err := c.account.call(ctx, &qpcv1.ListDevicesRequest{}, &m); err != nil {
-		return err
+		return c.closedOr(err)
 	}
 	devices, err := c.ownDevices(m.Devices)
 	if err != nil {

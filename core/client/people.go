@@ -135,12 +135,12 @@ func (c *Client) findUser(ctx context.Context, name string) (vault.Contact, erro
 	if known, ok := c.people.byName(name); ok {
 		return known, nil
 	}
-	if err := c.status.online(ctx); err != nil {
+	if err := c.awaitOnline(ctx); err != nil {
 		return vault.Contact{}, err
 	}
 	var m qpcv1.ResolveUserResponse
 	if err := c.anonymous.call(ctx, &qpcv1.ResolveUserRequest{Name: name}, &m); err != nil {
-		return vault.Contact{}, err
+		return vault.Contact{}, c.closedOr(err)
 	}
 	id, err := identity.ParseAccountID(m.AccountId)
 	if err != nil || len(m.AccountPublicKey) != ed25519.PublicKeySize {
@@ -148,6 +148,9 @@ func (c *Client) findUser(ctx context.Context, name string) (vault.Contact, erro
 	}
 	if err := c.people.check(identity.Credential{AccountID: id, AccountKey: m.AccountPublicKey}); err != nil {
 		return vault.Contact{}, err
+	}
+	if known, ok := c.people.get(id); ok && known.Name != "" {
+		return known, nil // whom one knows by another name does not lose it
 	}
 	return vault.Contact{AccountID: id, AccountKey: m.AccountPublicKey, Name: name, FirstSeen: c.now()}, nil
 }
@@ -159,7 +162,7 @@ const introduceTimeout = 3 * time.Second
 // introduce returns contacts for the accounts that are not known yet, with the
 // names that the server gives. Where it cannot be asked the name stays empty
 // for now. A key that is not the account's, by the server's word or by what
-// was seen before, is a *keyChangedError.
+// was seen before, is a *keyChangedError; the others are returned all the same.
 func (c *Client) introduce(ctx context.Context, credentials []identity.Credential) ([]vault.Contact, error) {
 	ctx, cancel := context.WithTimeout(ctx, introduceTimeout)
 	defer cancel()
@@ -191,8 +194,11 @@ func (c *Client) introduce(ctx context.Context, credentials []identity.Credentia
 			contact, err := c.introduceOne(ctx, cr)
 			mu.Lock()
 			defer mu.Unlock()
+			if err != nil {
+				wrong = errors.Join(wrong, err)
+				return
+			}
 			found = append(found, contact)
-			wrong = errors.Join(wrong, err)
 		})
 	}
 	group.Wait()
@@ -211,8 +217,11 @@ func (c *Client) introduceOne(ctx context.Context, cr identity.Credential) (vaul
 	if !bytes.Equal(m.AccountPublicKey, cr.AccountKey) {
 		return contact, &keyChangedError{cr.AccountID}
 	}
-	if identity.CheckName(m.Name) == nil {
-		contact.Name = m.Name
+	if identity.CheckName(m.Name) != nil {
+		return contact, nil
+	}
+	if other, ok := c.people.byName(m.Name); !ok || other.AccountID == cr.AccountID {
+		contact.Name = m.Name // nobody gets the name of somebody else
 	}
 	return contact, nil
 }

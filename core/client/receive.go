@@ -11,29 +11,64 @@ import (
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
-// inbox holds what the server has pushed until it is in the vault. It has no
-// bound of its own: the server's queue has.
+// maxInbox is how many items may wait before the server has to.
+const maxInbox = 1024
+
+// inbox holds what the server has pushed until it is in the vault.
 type inbox struct {
+	wake chan struct{} // something has come
+	room chan struct{} // something has gone
+
 	mu    sync.Mutex
 	items []*qpcv1.QueueItem
-	wake  chan struct{}
 }
 
-func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
+func newInbox() *inbox {
+	return &inbox{wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+}
 
-func (b *inbox) put(items []*qpcv1.QueueItem) {
-	b.mu.Lock()
-	b.items = append(b.items, items...)
-	b.mu.Unlock()
+// put waits while the inbox is full.
+func (b *inbox) put(ctx context.Context, items []*qpcv1.QueueItem) {
+	for !b.tryPut(items) {
+		select {
+		case <-b.room:
+		case <-ctx.Done():
+			return
+		}
+	}
 	wake(b.wake)
 }
 
-func (b *inbox) take() []*qpcv1.QueueItem {
+func (b *inbox) tryPut(items []*qpcv1.QueueItem) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	items := b.items
+	if len(b.items) >= maxInbox {
+		return false
+	}
+	b.items = append(b.items, items...)
+	return true
+}
+
+// next takes the oldest item out; nil where there is none.
+func (b *inbox) next() *qpcv1.QueueItem {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.items) == 0 {
+		return nil
+	}
+	item := b.items[0]
+	b.items[0] = nil
+	if b.items = b.items[1:]; len(b.items) < maxInbox {
+		wake(b.room)
+	}
+	return item
+}
+
+func (b *inbox) empty() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.items = nil
-	return items
+	wake(b.room)
 }
 
 // wake lets whoever waits for c look again.
@@ -54,7 +89,7 @@ func (c *Client) pushed(event qpcv1.EventType, payload []byte) {
 		c.log.Error("queue", "error", err)
 		return
 	}
-	c.inbox.put(m.Items)
+	c.inbox.put(c.ctx, m.Items)
 }
 
 // receive is the one pipeline through which everything from the queue goes, in
@@ -66,13 +101,37 @@ func (c *Client) receive() {
 		case <-c.ctx.Done():
 			return
 		}
-		for _, item := range c.inbox.take() {
-			if !c.receiveItem(item) {
-				return
-			}
-			c.acks.put(item.Seq)
+		for c.receiveNext() {
 		}
 	}
+}
+
+// receiveNext is false where nothing waits.
+func (c *Client) receiveNext() bool {
+	c.intake.Lock()
+	defer c.intake.Unlock()
+	item := c.inbox.next()
+	if item == nil || !c.receiveItem(item) {
+		return false
+	}
+	c.acks.put(item.Seq)
+	return true
+}
+
+// rewind takes the queue from its beginning again: the server has an older copy
+// of it than this device has seen, or another queue. What comes twice is known by
+// the groups; what was skipped, or acknowledged unseen, would be lost.
+func (c *Client) rewind(ctx context.Context) error {
+	c.intake.Lock()
+	defer c.intake.Unlock()
+	c.log.Warn("the server's queue has gone back")
+	if err := c.vault.Update(ctx, func(tx *vault.Tx) error { return putCursor(tx, 0) }); err != nil {
+		return err
+	}
+	c.inbox.empty()
+	c.acks.rewind()
+	c.status.rewind()
+	return nil
 }
 
 // receiveItem takes one item in; it only gives up, with false, when the client
@@ -161,9 +220,21 @@ func (v *conversation) recordOverflow(ctx context.Context) error {
 	if v.usable() != nil {
 		return nil
 	}
+	v.askAfterPosts()
 	return v.write(ctx, func(t *transaction) error {
 		return t.record(SystemEvent{Kind: EventOverflow}, 0)
 	})
+}
+
+// askAfterPosts sends again what was answered and whose echo may be lost: the
+// server answers a repetition like the first time.
+func (v *conversation) askAfterPosts() {
+	for _, out := range v.outbox {
+		if out.Kind != outboxCommit && out.answered {
+			out.answered, out.repeated = false, true
+		}
+	}
+	v.deliver()
 }
 
 // receivedAt is when the server got an item, but never in the future.

@@ -31,7 +31,8 @@ func signed(key ed25519.PrivateKey, label string, body proto.Message) (raw, sign
 // Send puts a text into the vault, sealed for the group, and returns; delivery
 // goes on by itself, also after a restart.
 //
-// Errors: ErrTextInvalid, ErrUnknownConversation, ErrNotMember, ErrBroken.
+// Errors: ErrTextInvalid, ErrUnknownConversation, ErrNotMember, ErrBroken,
+// ErrDeviceRevoked.
 func (c *Client) Send(ctx context.Context, id ConversationID, body string) (Message, error) {
 	if err := checkText(body); err != nil {
 		return Message{}, err
@@ -42,7 +43,7 @@ func (c *Client) Send(ctx context.Context, id ConversationID, body string) (Mess
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if err := v.usable(); err != nil {
+	if err := v.sendable(); err != nil {
 		return Message{}, err
 	}
 	now := c.now()
@@ -118,7 +119,7 @@ func (v *conversation) post(item [16]byte, mlsMessage []byte) ([]byte, error) {
 }
 
 // Retry queues a failed message again. Errors: ErrUnknownMessage, ErrNotMember,
-// ErrBroken; a message that has not failed is left alone.
+// ErrBroken, ErrDeviceRevoked; a message that has not failed is left alone.
 func (c *Client) Retry(ctx context.Context, id ConversationID, message MessageID) error {
 	v, err := c.find(id)
 	if err != nil {
@@ -126,7 +127,7 @@ func (c *Client) Retry(ctx context.Context, id ConversationID, message MessageID
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if err := v.usable(); err != nil {
+	if err := v.sendable(); err != nil {
 		return err
 	}
 	out := newOutgoing(vault.OutboxItem{

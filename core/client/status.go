@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -36,6 +37,7 @@ func (s *status) setAccount(c ConnectionChanged) {
 func (s *status) setAnonymous(c ConnectionChanged) { s.update(func() { s.anonymous = c }) }
 func (s *status) setTarget(seq uint64)             { s.update(func() { s.target = seq }) }
 func (s *status) setCursor(seq uint64)             { s.update(func() { s.cursor = max(s.cursor, seq) }) }
+func (s *status) rewind()                          { s.update(func() { s.cursor = 0 }) }
 func (s *status) setMaintained()                   { s.update(func() { s.maintained = true }) }
 
 func (s *status) update(change func()) {
@@ -67,6 +69,13 @@ func (s *status) connection() ConnectionChanged {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.combined
+}
+
+// revoked tells whether the account has removed this device.
+func (s *status) revoked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.Is(s.account.Err, ErrDeviceRevoked)
 }
 
 // position is the newest queue item in the vault.

@@ -28,6 +28,14 @@ func (c *Client) Sync(ctx context.Context) error {
 	return c.closedOr(err)
 }
 
+// awaitOnline waits while a connection is being made. ErrOffline where there is
+// none, ErrClosed.
+func (c *Client) awaitOnline(ctx context.Context) error {
+	ctx, cancel := c.during(ctx)
+	defer cancel()
+	return c.closedOr(c.status.online(ctx))
+}
+
 // during is ctx that ends with the client too.
 func (c *Client) during(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
