@@ -60,15 +60,17 @@ func BenchmarkPostToPush(b *testing.B) {
 	r := newRoom(f, alice)
 	message := random(1024)
 	var total time.Duration
+	var calls sync.WaitGroup
+	defer calls.Wait()
 	b.ResetTimer()
 	for range b.N {
 		req := r.postRequest(r.postBody(message), r.keys[0])
 		began := time.Now()
-		go func() {
+		calls.Go(func() {
 			if _, err := call[qpcv1.PostResponse](r.anon, req); err != nil {
 				b.Error(err)
 			}
-		}()
+		})
 		item := alice.next()
 		total += time.Since(began)
 		if item.Seq%64 == 0 {
