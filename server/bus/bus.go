@@ -1,11 +1,13 @@
 // Package bus tells those who wait for a queue that something was appended.
 //
-// It carries wake-ups and no data: who is woken reads the store. A subscriber
-// therefore subscribes first, then reads the store until nothing is left, and
-// only then waits; that way it misses nothing.
+// A wake-up brings the item where it can, which spares a subscriber that has
+// everything before it to read the store. That is a hint: wake-ups come in any
+// order, and may bring no item. A subscriber therefore subscribes first, then
+// reads the store until nothing is left, and only then waits; that way it misses
+// nothing.
 //
 // A wake-up is a call, so that a connection that waits for its queue costs no
-// goroutine. Several in a row are for the subscriber to take as one.
+// goroutine.
 package bus
 
 import (
@@ -29,7 +31,7 @@ type shard struct {
 	queues map[storage.QueueID][]*subscription
 }
 
-type subscription struct{ wake func() }
+type subscription struct{ wake func(storage.Item) }
 
 // New gives a bus without subscribers.
 func New() *Bus {
@@ -47,17 +49,17 @@ func (b *Bus) shardOf(queue storage.QueueID) *shard {
 
 // Wake wakes the subscribers of each queue. It is called after what they
 // should see is durable.
-func (b *Bus) Wake(queues ...storage.QueueID) {
-	for _, queue := range queues {
-		b.shardOf(queue).wake(queue)
+func (b *Bus) Wake(appended ...storage.Appended) {
+	for _, a := range appended {
+		b.shardOf(a.Queue).wake(a)
 	}
 }
 
-func (s *shard) wake(queue storage.QueueID) {
+func (s *shard) wake(a storage.Appended) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, sub := range s.queues[queue] {
-		sub.wake()
+	for _, sub := range s.queues[a.Queue] {
+		sub.wake(a.Item)
 	}
 }
 
@@ -66,7 +68,7 @@ func (s *shard) wake(queue storage.QueueID) {
 //
 // The caller must call cancel when done; calling it again does nothing. When
 // cancel has returned, wake is not running and is not called any more.
-func (b *Bus) Subscribe(queue storage.QueueID, wake func()) (cancel func()) {
+func (b *Bus) Subscribe(queue storage.QueueID, wake func(storage.Item)) (cancel func()) {
 	s := b.shardOf(queue)
 	sub := &subscription{wake: wake}
 	s.mu.Lock()

@@ -18,6 +18,30 @@ func newQueue() (q storage.QueueID) {
 	return q
 }
 
+func appendedTo(queues ...storage.QueueID) []storage.Appended {
+	var all []storage.Appended
+	for _, q := range queues {
+		all = append(all, storage.Appended{Queue: q})
+	}
+	return all
+}
+
+// TestItem hands an item to every subscriber of its queue.
+func TestItem(t *testing.T) {
+	b := New()
+	queue := newQueue()
+	var got [2]storage.Item
+	for i := range got {
+		defer b.Subscribe(queue, func(item storage.Item) { got[i] = item })()
+	}
+	b.Wake(storage.Appended{Queue: queue, Item: storage.Item{Seq: 7, Sealed: []byte("sealed")}})
+	for _, item := range got {
+		if item.Seq != 7 || string(item.Sealed) != "sealed" {
+			t.Errorf("got %+v", item)
+		}
+	}
+}
+
 func queuesWithSubscribers(b *Bus) (n int) {
 	for i := range b.shards {
 		n += len(b.shards[i].queues)
@@ -30,9 +54,9 @@ func TestWake(t *testing.T) {
 	one, other := newQueue(), newQueue()
 	other[0] = one[0] // in the same shard
 	var first, second, apart int
-	cancelFirst := b.Subscribe(one, func() { first++ })
-	cancelSecond := b.Subscribe(one, func() { second++ })
-	cancelApart := b.Subscribe(other, func() { apart++ })
+	cancelFirst := b.Subscribe(one, func(storage.Item) { first++ })
+	cancelSecond := b.Subscribe(one, func(storage.Item) { second++ })
+	cancelApart := b.Subscribe(other, func(storage.Item) { apart++ })
 	want := func(what string, f, s, a int) {
 		t.Helper()
 		if first != f || second != s || apart != a {
@@ -40,20 +64,20 @@ func TestWake(t *testing.T) {
 		}
 	}
 	b.Wake()
-	b.Wake(newQueue())
+	b.Wake(appendedTo(newQueue())...)
 	want("nobody's queue", 0, 0, 0)
-	b.Wake(one)
+	b.Wake(appendedTo(one)...)
 	want("one queue", 1, 1, 0)
-	b.Wake(one, other)
+	b.Wake(appendedTo(one, other)...)
 	want("both queues", 2, 2, 1)
 	cancelFirst()
 	cancelFirst()
-	b.Wake(one, other)
+	b.Wake(appendedTo(one, other)...)
 	want("after one cancelled", 2, 3, 2)
 	cancelSecond()
 	cancelApart()
 	cancelFirst()
-	b.Wake(one, other)
+	b.Wake(appendedTo(one, other)...)
 	want("after all cancelled", 2, 3, 2)
 	if n := queuesWithSubscribers(b); n != 0 {
 		t.Errorf("%d queues left behind", n)
@@ -71,7 +95,7 @@ func TestNothingIsMissed(t *testing.T) {
 	for i, queue := range queues {
 		for range 2 {
 			woken := make(chan struct{}, 1)
-			cancel := b.Subscribe(queue, func() {
+			cancel := b.Subscribe(queue, func(storage.Item) {
 				select {
 				case woken <- struct{}{}:
 				default:
@@ -91,14 +115,14 @@ func TestNothingIsMissed(t *testing.T) {
 				for i := range queues {
 					appended[i].Add(1)
 				}
-				b.Wake(queues[:]...)
+				b.Wake(appendedTo(queues[:]...)...)
 			}
 		})
 	}
 	wg.Go(func() { // others come and go
 		for range rounds {
 			var cancelled atomic.Bool
-			cancel := b.Subscribe(queues[0], func() {
+			cancel := b.Subscribe(queues[0], func(storage.Item) {
 				if cancelled.Load() {
 					t.Error("woken after cancel")
 				}
@@ -118,9 +142,9 @@ func BenchmarkWake(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		queue := newQueue()
 		woken := 0
-		defer bus.Subscribe(queue, func() { woken++ })()
+		defer bus.Subscribe(queue, func(storage.Item) { woken++ })()
 		for pb.Next() {
-			bus.Wake(queue)
+			bus.Wake(storage.Appended{Queue: queue})
 		}
 	})
 }

@@ -16,9 +16,9 @@ import (
 	"quicprochat/server/storage"
 )
 
-// Waker tells subscribers that something waits in their queues.
+// Waker tells subscribers what came into their queues.
 type Waker interface {
-	Wake(queues ...storage.QueueID)
+	Wake(appended ...storage.Appended)
 }
 
 // Service implements ChannelService.
@@ -81,7 +81,7 @@ func (s *Service) post(ctx context.Context, _ *wire.Peer, req *qpcv1.PostRequest
 	if err != nil {
 		return nil, storeError(err)
 	}
-	s.waker.Wake(posted.Queues...)
+	s.waker.Wake(posted.Appended...)
 	return &qpcv1.PostResponse{ChannelSeq: posted.ChannelSeq}, nil
 }
 

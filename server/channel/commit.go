@@ -47,7 +47,7 @@ func (s *Service) commit(ctx context.Context, _ *wire.Peer, req *qpcv1.CommitReq
 	if err != nil {
 		return nil, storeError(err)
 	}
-	s.waker.Wake(posted.Queues...)
+	s.waker.Wake(posted.Appended...)
 	return &qpcv1.CommitResponse{ChannelSeq: posted.ChannelSeq}, nil
 }
 

@@ -3,7 +3,8 @@
 // A subscription costs no goroutine while nothing happens. A wake-up from the
 // bus, or an acknowledgement that makes room, starts one that fetches and
 // pushes until nothing is left; there is no polling and no timer on the way
-// from a post to its push.
+// from a post to its push. Where the wake-up brings the very next item, that is
+// pushed as it is, and nothing fetched.
 package queue
 
 import (
@@ -36,10 +37,10 @@ var (
 	errRevoked = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_DEVICE_REVOKED, "This device was revoked by its account.")
 )
 
-// Bus tells a subscriber that something came into a queue. wake must not
-// block. The subscription lasts until cancel, after which wake is not called.
+// Bus tells a subscriber that something came into a queue, and what, where the
+// item's Seq is not 0. wake must not block and does not change the item. The subscription lasts until cancel, after which wake is not called.
 type Bus interface {
-	Subscribe(queue storage.QueueID, wake func()) (cancel func())
+	Subscribe(queue storage.QueueID, wake func(storage.Item)) (cancel func())
 }
 
 // Service implements QueueService.
@@ -142,6 +143,11 @@ func (s *Service) read(ctx context.Context, queue storage.QueueID, after uint64,
 	if err != nil {
 		return nil, false, err
 	}
+	return s.open(ctx, queue, stored), more, nil
+}
+
+// open turns stored items into those that go to the device.
+func (s *Service) open(ctx context.Context, queue storage.QueueID, stored []storage.Item) []*qpcv1.QueueItem {
 	items := make([]*qpcv1.QueueItem, len(stored))
 	for i, raw := range stored {
 		item, ok := open(s.sealer, queue, raw)
@@ -150,7 +156,7 @@ func (s *Service) read(ctx context.Context, queue storage.QueueID, after uint64,
 		}
 		items[i] = item
 	}
-	return items, more, nil
+	return items
 }
 
 // replace makes sub the subscription of its queue.

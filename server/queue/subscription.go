@@ -25,9 +25,10 @@ type subscription struct {
 	started bool
 	stopped bool
 	running bool
-	waiting bool   // something may wait that was not fetched
-	pushed  uint64 // seq of the newest item pushed
-	acked   uint64 // seq of the newest item acknowledged, at most pushed
+	waiting bool           // something may wait that was not fetched
+	handed  []storage.Item // at most one: what to push next, without fetching
+	pushed  uint64         // seq of the newest item pushed
+	acked   uint64         // seq of the newest item acknowledged, at most pushed
 }
 
 // newSubscription joins the bus and pushes nothing until start.
@@ -47,11 +48,17 @@ func (s *subscription) start(after uint64) {
 	s.run()
 }
 
-// wake says that something came into the queue. It does not block.
-func (s *subscription) wake() {
+// wake says that something came into the queue. It does not block. An item that
+// follows what was pushed needs no fetching; any other is only a sign that there
+// is something to fetch.
+func (s *subscription) wake(item storage.Item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting = true
+	if idle := s.started && !s.running && !s.waiting; idle && item.Seq == s.pushed+1 && s.room() > 0 {
+		s.handed = []storage.Item{item}
+	} else {
+		s.waiting = true
+	}
 	s.run()
 }
 
@@ -76,36 +83,41 @@ func (s *subscription) stop() {
 // run starts the pump where there is something to do and nobody does it. The
 // caller holds mu.
 func (s *subscription) run() {
-	if s.started && !s.stopped && !s.running && s.waiting && s.room() > 0 {
+	if s.started && !s.stopped && !s.running && s.work() && s.room() > 0 {
 		s.running = true
 		s.runs.Go(s.pump)
 	}
 }
 
+// work tells whether there may be something to push. The caller holds mu.
+func (s *subscription) work() bool { return s.waiting || len(s.handed) > 0 }
+
 // room is how many items may be pushed now. The caller holds mu.
 func (s *subscription) room() int { return window - int(s.pushed-s.acked) }
 
-// next decides under mu what the pump does: fetch room items after a seq, or
-// end.
-func (s *subscription) next() (after uint64, room int, ok bool) {
+// next decides under mu what the pump does: push what was handed over, fetch
+// room items after a seq, or end.
+func (s *subscription) next() (handed []storage.Item, after uint64, room int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped || !s.waiting || s.room() <= 0 {
+	if s.stopped || !s.work() || s.room() <= 0 {
 		s.running = false
-		return 0, 0, false
+		return nil, 0, 0, false
 	}
-	s.waiting = false
-	return s.pushed, s.room(), true
+	if handed, s.handed = s.handed, nil; handed == nil {
+		s.waiting = false
+	}
+	return handed, s.pushed, s.room(), true
 }
 
-// pump fetches and pushes until nothing waits or the window is full.
+// pump pushes until nothing waits or the window is full.
 func (s *subscription) pump() {
 	for {
-		after, room, ok := s.next()
+		handed, after, room, ok := s.next()
 		if !ok {
 			return
 		}
-		items, more, err := s.service.read(s.ctx, s.queue, after, min(room, defaultFetch))
+		items, more, err := s.items(handed, after, room)
 		if err == nil && len(items) > 0 {
 			err = s.peer.Push(s.ctx, qpcv1.EventType_EVENT_TYPE_QUEUE_ITEMS, &qpcv1.QueueItems{Items: items})
 		}
@@ -115,6 +127,14 @@ func (s *subscription) pump() {
 		}
 		s.advance(items, more)
 	}
+}
+
+// items are those to push now; more tells that others wait behind them.
+func (s *subscription) items(handed []storage.Item, after uint64, room int) (items []*qpcv1.QueueItem, more bool, err error) {
+	if len(handed) > 0 {
+		return s.service.open(s.ctx, s.queue, handed), false, nil
+	}
+	return s.service.read(s.ctx, s.queue, after, min(room, defaultFetch))
 }
 
 func (s *subscription) advance(items []*qpcv1.QueueItem, more bool) {

@@ -93,8 +93,16 @@ type Welcome struct {
 type Posted struct {
 	// ChannelSeq is the item's position in the channel, from 1.
 	ChannelSeq uint64
-	// Queues are those that got something and want to be woken.
-	Queues []QueueID
+	// Appended is what the queues got, each queue once.
+	Appended []Appended
 	// Duplicate tells that the item was there already.
 	Duplicate bool
+}
+
+// Appended tells that a queue got something, to those who wait for it.
+type Appended struct {
+	Queue QueueID
+	// Item is what it got, as FetchItems would give it. Its Seq is 0 where
+	// there was more than one, or too much to keep in memory: fetch it then.
+	Item Item
 }

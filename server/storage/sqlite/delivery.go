@@ -23,13 +23,14 @@ type mailbox struct {
 	bytes      int64
 	overflowed bool
 	oldestDay  sql.NullInt64
-	touched    bool // the queue got something
 	aged       bool // oldestDay changed
+	// appended is what the queue got; nil: nothing.
+	appended *storage.Appended
 }
 
 // chunkSizes are how many rows one statement handles: few statements to
 // prepare, and few runs of them for many rows.
-var chunkSizes = [...]int{64, 8, 1}
+var chunkSizes = [...]int{64, 16, 4, 2, 1}
 
 // chunks calls f with how many of n rows to handle next, until all are.
 func chunks(n int, f func(from, to int) error) error {
@@ -52,36 +53,39 @@ func placeholders(row string, n int) string {
 	return strings.TrimSuffix(strings.Repeat(row+",", n), ",")
 }
 
-// deliver appends items to queues, in order, and returns the queues that got
-// one. Queues that do not exist are passed over. A queue that is full gets an
+// deliver appends items to queues, in order, and returns what each got. Queues that do not exist are passed over. A queue that is full gets an
 // overflow mark in place of the first item that it loses.
-func (t *tx) deliver(deliveries []delivery, channelSeq uint64, now time.Time, limits storage.Limits) ([]storage.QueueID, error) {
+func (t *tx) deliver(deliveries []delivery, channelSeq uint64, now time.Time, limits storage.Limits) ([]storage.Appended, error) {
 	mailboxes, err := t.loadMailboxes(deliveries)
 	if err != nil {
 		return nil, err
 	}
 	a := appender{tx: t, day: int64(storage.DayOf(now)), limits: limits}
-	var woken []storage.QueueID
-	var touched []*mailbox
+	all := make([]storage.Appended, 0, len(deliveries))
+	touched := make([]*mailbox, 0, len(deliveries))
 	for _, d := range deliveries {
 		m, ok := mailboxes[d.queue]
 		if !ok {
 			continue
 		}
-		appended, err := a.append(m, d, channelSeq)
+		item, err := a.append(m, d, channelSeq)
 		if err != nil {
 			return nil, err
 		}
-		if appended && !m.touched {
-			m.touched = true
+		switch {
+		case item == nil:
+		case m.appended != nil:
+			m.appended.Item = storage.Item{}
+		default:
+			all = append(all, storage.Appended{Queue: d.queue, Item: a.keep(*item)})
+			m.appended = &all[len(all)-1]
 			touched = append(touched, m)
-			woken = append(woken, d.queue)
 		}
 	}
 	if err := a.flush(); err != nil {
 		return nil, err
 	}
-	return woken, t.storeMailboxes(touched)
+	return all, t.storeMailboxes(touched)
 }
 
 func (t *tx) loadMailboxes(deliveries []delivery) (map[storage.QueueID]*mailbox, error) {
@@ -146,58 +150,70 @@ type appender struct {
 	limits storage.Limits
 	args   []any
 	rows   int
-	bytes  int
+	bytes  int // of rows
+	kept   int // bytes of the items that are handed out
 }
 
-// flushBytes bounds what an appender holds in memory, but for the last item.
+// flushBytes bounds what an appender holds in memory, but for the last item,
+// and again what it hands out.
 const flushBytes = 1 << 20
 
-// append gives an item to a queue and tells whether the queue got anything.
-func (a *appender) append(m *mailbox, d delivery, channelSeq uint64) (bool, error) {
+// keep is the item where it may stay in memory, otherwise none.
+func (a *appender) keep(item storage.Item) storage.Item {
+	if a.kept+len(item.Sealed) > flushBytes {
+		return storage.Item{}
+	}
+	a.kept += len(item.Sealed)
+	return item
+}
+
+// append gives an item to a queue and returns what the queue got, or nil.
+func (a *appender) append(m *mailbox, d delivery, channelSeq uint64) (*storage.Item, error) {
 	if m.lastSeq >= maxSeq {
-		return false, nil
+		return nil, nil
 	}
 	if m.items >= a.limits.QueueItems {
 		return a.overflow(m)
 	}
 	sealed, err := d.seal(d.queue, m.lastSeq+1, channelSeq)
 	if err != nil {
-		return false, fmt.Errorf("seal queue item: %w", err)
+		return nil, fmt.Errorf("seal queue item: %w", err)
 	}
 	if m.bytes+int64(len(sealed)) > a.limits.QueueBytes {
 		return a.overflow(m)
 	}
 	m.overflowed = false
 	m.bytes += int64(len(sealed))
-	return true, a.add(m, blob(sealed))
+	return a.add(m, storage.Item{Sealed: blob(sealed)})
 }
 
 // overflow marks the end of a full queue, once.
-func (a *appender) overflow(m *mailbox) (bool, error) {
+func (a *appender) overflow(m *mailbox) (*storage.Item, error) {
 	if m.overflowed {
-		return false, nil
+		return nil, nil
 	}
 	m.overflowed = true
-	return true, a.add(m, nil)
+	return a.add(m, storage.Item{Overflow: true})
 }
 
-func (a *appender) add(m *mailbox, sealed []byte) error {
+func (a *appender) add(m *mailbox, item storage.Item) (*storage.Item, error) {
 	if today := (sql.NullInt64{Int64: a.day, Valid: true}); m.items == 0 && m.oldestDay != today {
 		m.oldestDay, m.aged = today, true
 	}
 	m.lastSeq++
 	m.items++
+	item.Seq, item.ReceivedAt = m.lastSeq, time.Unix(a.day, 0)
 	var value any
-	if sealed != nil {
-		value = sealed
+	if !item.Overflow {
+		value = item.Sealed
 	}
 	a.args = append(a.args, position(m.number, m.lastSeq), a.day, value)
 	a.rows++
-	a.bytes += len(sealed)
+	a.bytes += len(item.Sealed)
 	if a.rows < chunkSizes[0] && a.bytes < flushBytes {
-		return nil
+		return &item, nil
 	}
-	return a.flush()
+	return &item, a.flush()
 }
 
 // flush inserts the rows that were collected.

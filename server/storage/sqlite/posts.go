@@ -140,9 +140,9 @@ func (t *tx) appendItem(c channel, item storage.ItemID, deliveries []delivery, n
 	if err != nil {
 		return storage.Posted{}, fmt.Errorf("store item id: %w", err)
 	}
-	queues, err := t.deliver(deliveries, seq, now, limits)
+	appended, err := t.deliver(deliveries, seq, now, limits)
 	if err != nil {
 		return storage.Posted{}, err
 	}
-	return storage.Posted{ChannelSeq: seq, Queues: queues}, nil
+	return storage.Posted{ChannelSeq: seq, Appended: appended}, nil
 }

@@ -218,7 +218,7 @@ func TestErrorsAreDiscreet(t *testing.T) {
 			}
 		}
 	}
-	if text := fmt.Sprintf("%v %s %x %+v", d.Queue, channel, d.Queue, storage.Posted{Queues: []storage.QueueID{d.Queue}}); strings.Contains(text, secrets[1]) || strings.Contains(text, secrets[2]) {
+	if text := fmt.Sprintf("%v %s %x %+v", d.Queue, channel, d.Queue, storage.Posted{Appended: []storage.Appended{{Queue: d.Queue}}}); strings.Contains(text, secrets[1]) || strings.Contains(text, secrets[2]) {
 		t.Errorf("an id shows itself: %s", text)
 	}
 }

@@ -222,7 +222,7 @@ func testRevoke(t *testing.T, open Open) {
 
 	// the others go on, and nothing of the device comes back with a new one
 	posted := post(t, s, newPost(c.ID, 7, "after"))
-	equal(t, "queues woken", len(posted.Queues), 1)
+	equal(t, "queues woken", len(posted.Appended), 1)
 	equal(t, "kept queue", texts(t, s, kept.Queue), "before after")
 	next := addDevice(t, s, kept.Account)
 	equal(t, "new queue", texts(t, s, next.Queue), "")

@@ -86,14 +86,18 @@ func testPost(t *testing.T, open Open) {
 	p := newPost(c.ID, 7, "one")
 	first := post(t, s, p)
 	equal(t, "channel seq", first.ChannelSeq, 1)
-	slices.SortFunc(first.Queues, func(a, b storage.QueueID) int { return bytes.Compare(a[:], b[:]) })
+	got := queuesOf(first)
+	slices.SortFunc(got, func(a, b storage.QueueID) int { return bytes.Compare(a[:], b[:]) })
 	want := slices.Clone(queues[:2])
 	slices.SortFunc(want, func(a, b storage.QueueID) int { return bytes.Compare(a[:], b[:]) })
-	if !slices.Equal(first.Queues, want) {
+	if !slices.Equal(got, want) {
 		t.Fatal("wrong queues to wake")
 	}
 
-	if again := post(t, s, p); again.ChannelSeq != 1 || !again.Duplicate || len(again.Queues) != 0 {
+	for _, a := range first.Appended {
+		equal(t, "seq of the item handed out", a.Item.Seq, 1)
+	}
+	if again := post(t, s, p); again.ChannelSeq != 1 || !again.Duplicate || len(again.Appended) != 0 {
 		t.Fatalf("repeated item: %+v", again)
 	}
 	equal(t, "second channel seq", post(t, s, newPost(c.ID, 7, "two")).ChannelSeq, 2)
@@ -166,8 +170,8 @@ func testPostPassesOver(t *testing.T, open Open) {
 	must(t, s.CreateChannel(t.Context(), c))
 	must(t, s.RevokeDevice(t.Context(), gone.Account, gone.ID))
 	posted := post(t, s, newPost(c.ID, 7, "a"))
-	if !slices.Equal(posted.Queues, []storage.QueueID{d.Queue}) {
-		t.Fatalf("woke %d queues, want one", len(posted.Queues))
+	if !slices.Equal(queuesOf(posted), []storage.QueueID{d.Queue}) {
+		t.Fatalf("woke %d queues, want one", len(posted.Appended))
 	}
 	equal(t, "queue with two addresses", texts(t, s, d.Queue), "a")
 
@@ -200,8 +204,8 @@ func testPostFails(t *testing.T, open Open) {
 	}()
 
 	p.Seal = seal("a")
-	if posted := post(t, s, p); posted.ChannelSeq != 1 || posted.Duplicate || len(posted.Queues) != 100 {
-		t.Fatalf("after failures: seq %d, duplicate %v, %d queues", posted.ChannelSeq, posted.Duplicate, len(posted.Queues))
+	if posted := post(t, s, p); posted.ChannelSeq != 1 || posted.Duplicate || len(posted.Appended) != 100 {
+		t.Fatalf("after failures: seq %d, duplicate %v, %d queues", posted.ChannelSeq, posted.Duplicate, len(posted.Appended))
 	}
 	for _, q := range queues {
 		items := fetchAll(t, s, q, 0)
@@ -228,7 +232,7 @@ func testCommit(t *testing.T, open Open) {
 	}
 	posted := commit(t, s, com)
 	equal(t, "channel seq", posted.ChannelSeq, 1)
-	equal(t, "queues woken", len(posted.Queues), 4)
+	equal(t, "queues woken", len(posted.Appended), 4)
 	check := func() {
 		t.Helper()
 		equal(t, "who stays", texts(t, s, stays), "commit again")
@@ -242,7 +246,7 @@ func testCommit(t *testing.T, open Open) {
 		equal(t, "key", string(got.Keys[0].Key), "key 8")
 	}
 	check()
-	if again := commit(t, s, com); again.ChannelSeq != 1 || !again.Duplicate || len(again.Queues) != 0 {
+	if again := commit(t, s, com); again.ChannelSeq != 1 || !again.Duplicate || len(again.Appended) != 0 {
 		t.Fatalf("repeated commit: %+v", again)
 	}
 	check()
@@ -401,7 +405,7 @@ func testFanOut(t *testing.T, open Open) {
 	queues := enrolQueues(t, s, 333)
 	c := newChannel(t, s, queues...)
 	for i := range 3 {
-		equal(t, "queues woken", len(post(t, s, newPost(c.ID, 7, fmt.Sprint(i))).Queues), len(queues))
+		equal(t, "queues woken", len(post(t, s, newPost(c.ID, 7, fmt.Sprint(i))).Appended), len(queues))
 	}
 	for _, q := range queues {
 		equal(t, "queue", texts(t, s, q), "0 1 2")

@@ -99,7 +99,7 @@ func testQueueItemBound(t *testing.T, open Open) {
 	send := func(text string) int {
 		t.Helper()
 		must(t, s.AckItems(t.Context(), other, math.MaxUint64))
-		woken := post(t, s, newPost(c.ID, 7, text)).Queues
+		woken := post(t, s, newPost(c.ID, 7, text)).Appended
 		equal(t, "the other queue", texts(t, s, other), text)
 		return len(woken)
 	}

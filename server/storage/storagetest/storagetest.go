@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -202,6 +203,7 @@ func post(t testing.TB, s storage.Store, p storage.Post) storage.Posted {
 	t.Helper()
 	posted, err := s.Post(t.Context(), p)
 	must(t, err)
+	checkAppended(t, s, posted.Appended)
 	return posted
 }
 
@@ -209,7 +211,33 @@ func commit(t testing.TB, s storage.Store, c storage.Commit) storage.Posted {
 	t.Helper()
 	posted, err := s.Commit(t.Context(), c)
 	must(t, err)
+	checkAppended(t, s, posted.Appended)
 	return posted
+}
+
+// checkAppended makes sure that items are handed out as they are fetched, where
+// nobody has deleted them meanwhile.
+func checkAppended(t testing.TB, s storage.Store, appended []storage.Appended) {
+	t.Helper()
+	for _, a := range appended {
+		if a.Item.Seq == 0 {
+			continue
+		}
+		items, _, err := s.FetchItems(t.Context(), a.Queue, a.Item.Seq-1, 1, 1)
+		must(t, err)
+		if len(items) == 1 && items[0].Seq == a.Item.Seq && !reflect.DeepEqual(items[0], a.Item) {
+			t.Fatalf("fetched %+v, was handed %+v", items[0], a.Item)
+		}
+	}
+}
+
+// queuesOf are the queues that got something.
+func queuesOf(posted storage.Posted) []storage.QueueID {
+	var queues []storage.QueueID
+	for _, a := range posted.Appended {
+		queues = append(queues, a.Queue)
+	}
+	return queues
 }
 
 // fetchAll reads a whole queue and checks that its seqs have no holes.
