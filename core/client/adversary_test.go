@@ -384,3 +384,19 @@ func TestDamagedGroup(t *testing.T) {
 	alice.awaitTexts(other, "not lost")
 	alice.awaitState(id, StateBroken)
 }
+
+// What somebody said before being removed is heard, also by whoever removed them
+// and had not got it yet.
+func TestLastWords(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob, carol := f.register("alice"), f.register("bob"), f.register("carol")
+	id := group(alice, bob, carol)
+	f.hold(alice.Client)
+	bob.send(id, "last words")
+	carol.awaitTexts(id, "last words")
+	if err := alice.RemoveMember(t.Context(), id, bob.Me().AccountID); err != nil {
+		t.Fatal(err)
+	}
+	f.release(alice.Client)
+	alice.awaitTexts(id, "last words")
+}

@@ -174,6 +174,7 @@ func (c *Client) found(ctx context.Context, state groupState, people []vault.Con
 		return nil, nil, err
 	}
 	commit := newOutgoing(item, false)
+	c.adopt(v) // whoever sees it in the vault finds it here
 	err = v.write(ctx, func(t *transaction) error {
 		t.contacts, t.notes = people, notes{Creating: true}
 		t.describe()
@@ -183,10 +184,11 @@ func (c *Client) found(ctx context.Context, state groupState, people []vault.Con
 		if err := t.PutConversation(t.row); err != nil {
 			return err
 		}
-		t.after(func() { c.adopt(v) })
 		return errors.Join(t.enqueue(newOutgoing(create, false)), t.enqueue(commit))
 	})
 	if err != nil {
+		v.row.State = vault.ConversationRemoved
+		c.forget(id)
 		return nil, nil, err
 	}
 	v.deliver()

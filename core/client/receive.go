@@ -222,6 +222,7 @@ func (v *conversation) recordOverflow(ctx context.Context) error {
 	}
 	v.askAfterPosts()
 	return v.write(ctx, func(t *transaction) error {
+		t.notes.Ahead = nil // their echoes may be lost
 		return t.record(SystemEvent{Kind: EventOverflow}, 0)
 	})
 }

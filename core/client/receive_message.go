@@ -53,8 +53,7 @@ func (v *conversation) receiveText(ctx context.Context, item *qpcv1.QueueItem, s
 	if err != nil {
 		return v.unreadable(ctx, item, seq, nil, err)
 	}
-	if now, ok := v.group.Member(a.Sender); !ok || !bytes.Equal(now.SignatureKey, a.SenderLeaf.SignatureKey) {
-		// Posted under an earlier epoch's key, after the sender's removal.
+	if v.wasRemoved(a) {
 		v.c.log.Info("message of a removed member dropped")
 		return v.skip(ctx, item)
 	}
@@ -81,6 +80,14 @@ func (v *conversation) receiveText(ctx context.Context, item *qpcv1.QueueItem, s
 		}
 		return err
 	})
+}
+
+// wasRemoved tells whether the sender posted under the key of an earlier epoch after
+// it had been removed. The queue has the channel's order, but for own commits that
+// were merged before the queue brought them: what comes until then came first.
+func (v *conversation) wasRemoved(a *mls.Application) bool {
+	now, ok := v.group.Member(a.Sender)
+	return len(v.notes.Ahead) == 0 && (!ok || !bytes.Equal(now.SignatureKey, a.SenderLeaf.SignatureKey))
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -32,15 +32,16 @@ func TestQueueGoesBack(t *testing.T) {
 	bob.send(id, "one")
 	bob.send(id, "two")
 	alice.awaitTexts(id, "one", "two")
-	f.hold(alice.Client)
+	came, release := blockRequests[*qpcv1.SubscribeRequest](f)
+	f.drop(alice)
+	<-came
 	f.mu.Lock()
 	d := f.devices[alice.Me().DeviceID]
 	d.items, d.lastSeq = nil, 0
 	f.mu.Unlock()
 	bob.send(id, "three")
 	bob.awaitTexts(id, "one", "two", "three")
-	f.drop(alice)
-	f.release(alice.Client)
+	release()
 	alice.awaitTexts(id, "one", "two", "three")
 	bob.send(id, "four")
 	alice.awaitTexts(id, "one", "two", "three", "four")

@@ -156,6 +156,7 @@ func (c *Client) join(ctx context.Context, item *qpcv1.QueueItem, in *invitation
 	if err := v.enter(in.group); err != nil {
 		return c.dropWelcome(ctx, item, err)
 	}
+	c.adopt(v) // whoever sees it in the vault finds it here
 	err := v.write(ctx, func(t *transaction) error {
 		t.seen, t.contacts = item.Seq, contacts
 		t.row.State, t.notes = vault.ConversationActive, notes{NewHere: true}
@@ -171,9 +172,11 @@ func (c *Client) join(ctx context.Context, item *qpcv1.QueueItem, in *invitation
 		if err := t.PutConversation(t.row); err != nil {
 			return err
 		}
-		t.after(func() { c.adopt(v) })
 		return t.record(t.arrival(in), 0)
 	})
+	if err != nil && isNew {
+		c.forget(id)
+	}
 	return err
 }
 
