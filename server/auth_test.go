@@ -272,6 +272,19 @@ func TestExchangesEnd(t *testing.T) {
 		_, err = f.beginRegistration(c, "bob", goodPassword, nil)
 		wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_WRONG_CONNECTION)
 	})
+	t.Run("by authenticating in between", func(t *testing.T) {
+		r, err := f.beginRegistration(f.dial(), "bob", goodPassword, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.register("carol").authenticate(r.device.conn); err != nil {
+			t.Fatal(err)
+		}
+		_, err = call[qpcv1.RegisterFinishResponse](r.device.conn, r.finish)
+		wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_WRONG_CONNECTION)
+		_, err = call[qpcv1.ResolveUserResponse](f.dial(), &qpcv1.ResolveUserRequest{Name: "bob"})
+		wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_ACCOUNT)
+	})
 }
 
 func TestOPAQUEMessagesAreValidated(t *testing.T) {

@@ -40,6 +40,9 @@ func (s *Service) loginStart(ctx context.Context, p *wire.Peer, req *qpcv1.Login
 }
 
 func (s *Service) loginFinish(_ context.Context, p *wire.Peer, req *qpcv1.LoginFinishRequest) (*qpcv1.LoginFinishResponse, error) {
+	if err := unauthenticated(p); err != nil {
+		return nil, err
+	}
 	x, err := take[*login](p, s.Now())
 	if err != nil {
 		return nil, err

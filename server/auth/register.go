@@ -67,6 +67,9 @@ func (s *Service) checkInvite(ctx context.Context, token []byte) (*storage.Invit
 func HashInvite(token []byte) storage.InviteHash { return sha256.Sum256(token) }
 
 func (s *Service) registerFinish(ctx context.Context, p *wire.Peer, req *qpcv1.RegisterFinishRequest) (*qpcv1.RegisterFinishResponse, error) {
+	if err := unauthenticated(p); err != nil {
+		return nil, err
+	}
 	now := s.Now()
 	x, err := take[*registration](p, now)
 	if err != nil {
