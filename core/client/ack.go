@@ -45,6 +45,13 @@ func (c *Client) acknowledge() {
 		if req.UpToSeq == 0 {
 			continue
 		}
+		// What came from the queue was committed unsynced: see write.
+		if err := c.vault.Sync(); err != nil {
+			if c.ctx.Err() == nil {
+				c.log.Error("acknowledge", "error", err)
+			}
+			continue
+		}
 		if err := c.account.call(c.ctx, req, new(qpcv1.AckResponse)); err != nil && c.ctx.Err() == nil {
 			c.log.Warn("acknowledge", "error", err)
 		}

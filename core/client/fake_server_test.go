@@ -35,6 +35,8 @@ type fakeServer struct {
 	strict bool
 	// refuseKeys refuses every KeyPackage.
 	refuseKeys bool
+	// falsify changes what the server gives out of each device.
+	falsify func(*qpcv1.DeviceKeys)
 }
 
 type fakeAccount struct {
@@ -298,6 +300,9 @@ func (f *fakeServer) fetchKeyPackage(_ *wire.Peer, req *qpcv1.FetchKeyPackageReq
 		if len(d.keyPackages) > 0 {
 			keys.KeyPackage, keys.LastResort = d.keyPackages[0], false
 			d.keyPackages = d.keyPackages[1:]
+		}
+		if f.falsify != nil {
+			f.falsify(keys)
 		}
 		resp.Devices = append(resp.Devices, keys)
 	}

@@ -189,7 +189,7 @@ func (c *Client) addressee(channel []byte) *conversation {
 
 // skip only moves the cursor.
 func (c *Client) skip(ctx context.Context, item *qpcv1.QueueItem) error {
-	err := c.vault.Update(ctx, func(tx *vault.Tx) error { return putCursor(tx, item.Seq) })
+	err := c.vault.UpdateUnsynced(ctx, func(tx *vault.Tx) error { return putCursor(tx, item.Seq) })
 	if err == nil {
 		c.status.setCursor(item.Seq)
 	}
@@ -198,7 +198,7 @@ func (c *Client) skip(ctx context.Context, item *qpcv1.QueueItem) error {
 
 // skip only moves the cursor, and keeps what processing has used up in the group.
 func (v *conversation) skip(ctx context.Context, item *qpcv1.QueueItem) error {
-	return v.write(ctx, func(t *transaction) error {
+	return v.takeIn(ctx, func(t *transaction) error {
 		t.seen = item.Seq
 		return nil
 	})

@@ -44,7 +44,7 @@ func (v *conversation) receiveCommit(ctx context.Context, item *qpcv1.QueueItem,
 	case err != nil:
 		return v.refuse(ctx, item, err)
 	}
-	err = v.write(ctx, func(t *transaction) error {
+	err = v.takeIn(ctx, func(t *transaction) error {
 		t.seen, t.contacts = item.Seq, contacts
 		if err := t.lost(); err != nil {
 			return err
@@ -117,7 +117,7 @@ func (v *conversation) refuse(ctx context.Context, item *qpcv1.QueueItem, why er
 		v.c.warnOfKey(ctx, changed.account, v)
 	}
 	v.close() // whatever was begun
-	return v.write(ctx, func(t *transaction) error {
+	return v.takeIn(ctx, func(t *transaction) error {
 		t.seen = item.Seq
 		return t.breakOff(why)
 	})

@@ -17,7 +17,7 @@ func (v *conversation) receiveMessage(ctx context.Context, item *qpcv1.QueueItem
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if out := v.byItem(item.ItemId); out != nil && out.Kind != outboxCommit {
-		return v.write(ctx, func(t *transaction) error {
+		return v.takeIn(ctx, func(t *transaction) error {
 			t.seen = item.Seq
 			return t.confirm(out, m.ChannelSeq)
 		})
@@ -69,7 +69,7 @@ func (v *conversation) receiveText(ctx context.Context, item *qpcv1.QueueItem, s
 	if sender == v.c.self.account() { // on another device
 		m.State, m.Unread = vault.MessageSent, false
 	}
-	return v.write(ctx, func(t *transaction) error {
+	return v.takeIn(ctx, func(t *transaction) error {
 		t.seen = item.Seq
 		if v.notes.Leaving {
 			return nil
@@ -104,7 +104,7 @@ func (v *conversation) receiveProposal(ctx context.Context, item *qpcv1.QueueIte
 		v.close()
 		return v.skip(ctx, item)
 	}
-	err := v.write(ctx, func(t *transaction) error {
+	err := v.takeIn(ctx, func(t *transaction) error {
 		t.seen = item.Seq
 		t.notes.Leavers = append(t.notes.Leavers, p.Sender)
 		return nil
@@ -122,7 +122,7 @@ func (v *conversation) unreadable(ctx context.Context, item *qpcv1.QueueItem, se
 		return v.c.skip(ctx, item)
 	}
 	v.c.log.Warn("message not readable", "error", fmt.Sprintf("%T", errors.Unwrap(why)))
-	return v.write(ctx, func(t *transaction) error {
+	return v.takeIn(ctx, func(t *transaction) error {
 		t.seen = item.Seq
 		if t.notes.Leaving || v.saidUnreadable(t.Tx) {
 			return nil

@@ -34,9 +34,23 @@ type transaction struct {
 // where fn needs it. After an error nothing has changed: the group is dropped
 // from memory, as it may be ahead of the vault.
 func (v *conversation) write(ctx context.Context, fn func(t *transaction) error) error {
+	return v.persist(ctx, false, fn)
+}
+
+// takeIn is write for what an item of the queue brought: no fsync, as the server keeps the item until it
+// is acknowledged, which happens after a Sync.
+func (v *conversation) takeIn(ctx context.Context, fn func(t *transaction) error) error {
+	return v.persist(ctx, true, fn)
+}
+
+func (v *conversation) persist(ctx context.Context, received bool, fn func(t *transaction) error) error {
 	t := &transaction{v: v, row: v.row, notes: cloneNotes(v.notes)}
 	var summary vault.Conversation
-	err := v.c.vault.Update(ctx, func(tx *vault.Tx) (err error) {
+	update := v.c.vault.Update
+	if received {
+		update = v.c.vault.UpdateUnsynced
+	}
+	err := update(ctx, func(tx *vault.Tx) (err error) {
 		t.Tx = tx
 		if err := fn(t); err != nil {
 			return err
