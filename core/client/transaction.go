@@ -25,7 +25,7 @@ type transaction struct {
 	// added and changed are told as events.
 	added, changed []vault.Message
 	contacts       []vault.Contact
-	// then runs when the transaction is on disk, still under v.mu.
+	// then runs when the transaction is committed, still under v.mu.
 	then []func()
 }
 
@@ -37,8 +37,10 @@ func (v *conversation) write(ctx context.Context, fn func(t *transaction) error)
 	return v.persist(ctx, false, fn)
 }
 
-// takeIn is write for what an item of the queue brought: no fsync, as the server keeps the item until it
-// is acknowledged, which happens after a Sync.
+// takeIn is write for what an item of the queue brought. It does not wait for
+// the disk: the server keeps the item until it is acknowledged, and a sync goes
+// before that. After a power cut the vault stands at an earlier item, whole,
+// and the later ones come again.
 func (v *conversation) takeIn(ctx context.Context, fn func(t *transaction) error) error {
 	return v.persist(ctx, true, fn)
 }
