@@ -39,17 +39,11 @@ func (c *Client) maintain() {
 func (c *Client) maintainOnce() {
 	ctx, cancel := context.WithTimeout(c.ctx, backgroundTimeout)
 	defer cancel()
-	if err := c.offerKeys(ctx); err != nil {
-		if c.ctx.Err() == nil {
-			c.log.Warn("offer keys", "error", err)
-		}
-		return
-	}
-	c.status.setMaintained()
 	for _, job := range []struct {
 		what string
 		do   func(context.Context) error
 	}{
+		{"offer keys", c.becomeReachable},
 		{"look for lost commits", c.findLost},
 		{"ask for names", c.askNames},
 		{"bring devices in step", c.SyncDevices},
@@ -59,6 +53,15 @@ func (c *Client) maintainOnce() {
 			c.log.Warn(job.what, "error", err)
 		}
 	}
+}
+
+// becomeReachable offers keys, and says that others can reach this device.
+func (c *Client) becomeReachable(ctx context.Context) error {
+	if err := c.offerKeys(ctx); err != nil {
+		return err
+	}
+	c.status.setMaintained()
+	return nil
 }
 
 // askNames asks for the names of contacts that have none yet.

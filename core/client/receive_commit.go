@@ -19,14 +19,16 @@ import (
 func (v *conversation) receiveCommit(ctx context.Context, item *qpcv1.QueueItem, m *qpcv1.ChannelCommit) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if out := v.byItem(item.ItemId); out != nil && out.Kind == outboxCommit {
-		return v.won(ctx, out, m.ChannelSeq, item.Seq)
-	}
-	if !v.following() {
+	out := v.byItem(item.ItemId)
+	mine := out != nil && out.Kind == outboxCommit
+	if !mine && !v.following() {
 		return v.c.skip(ctx, item)
 	}
 	if err := v.open(ctx); err != nil {
 		return v.unopened(ctx, item, err)
+	}
+	if mine {
+		return v.won(ctx, out, m.ChannelSeq, item.Seq)
 	}
 	// The server's word for the epoch, not the message's: whatever is inside, the
 	// channel has left that epoch.
@@ -44,7 +46,11 @@ func (v *conversation) receiveCommit(ctx context.Context, item *qpcv1.QueueItem,
 	case err != nil:
 		return v.refuse(ctx, item, err)
 	}
-	err = v.takeIn(ctx, func(t *transaction) error {
+	write := v.takeIn
+	if v.notes.Leaving {
+		write = v.write // it seals a new wish to leave, which goes out
+	}
+	err = write(ctx, func(t *transaction) error {
 		t.seen, t.contacts = item.Seq, contacts
 		if err := t.lost(); err != nil {
 			return err
