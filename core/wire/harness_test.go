@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go"
 	"go.uber.org/goleak"
 
 	qpcv1 "quicprochat/proto/qpc/v1"
@@ -88,6 +89,24 @@ func serveOn(t testing.TB, pc net.PacketConn, r *Router, opts ServeOptions) *tes
 		}
 	})
 	return s
+}
+
+// listenRaw makes a bare QUIC server, for tests that play one that misbehaves.
+// Closing its transport at the test's end takes the connections along, which
+// closing the listener would not.
+func listenRaw(t testing.TB, conf *tls.Config) (*quic.Listener, Link) {
+	t.Helper()
+	pc := listen(t, "127.0.0.1:0")
+	tr := &quic.Transport{Conn: pc}
+	t.Cleanup(func() {
+		_ = tr.Close()
+		_ = pc.Close()
+	})
+	ln, err := tr.Listen(conf, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln, linkTo(pc)
 }
 
 func linkTo(pc net.PacketConn) Link {

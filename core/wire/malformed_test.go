@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quic-go/quic-go"
 	"google.golang.org/protobuf/proto"
 
 	qpcv1 "quicprochat/proto/qpc/v1"
@@ -179,14 +178,8 @@ func TestSilentStreamsTimeOut(t *testing.T) {
 // badServer answers the n-th request with the n-th of its answers.
 func badServer(t *testing.T, answers ...func(Request) []byte) Link {
 	t.Helper()
-	pc := listen(t, "127.0.0.1:0")
-	ln, err := quic.Listen(pc, ServerTLS(certificate()), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
+	ln, link := listenRaw(t, ServerTLS(certificate()))
 	go func() {
-		defer close(ended)
 		conn, err := ln.Accept(context.Background())
 		if err != nil {
 			return
@@ -209,12 +202,7 @@ func badServer(t *testing.T, answers ...func(Request) []byte) Link {
 		}
 		<-conn.Context().Done()
 	}()
-	t.Cleanup(func() {
-		_ = ln.Close()
-		_ = pc.Close()
-		receive(t, ended, "the server's end")
-	})
-	return linkTo(pc)
+	return link
 }
 
 func TestMalformedResponses(t *testing.T) {
@@ -281,14 +269,8 @@ func TestMalformedPushClosesTheConnection(t *testing.T) {
 		"an end":    {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pc := listen(t, "127.0.0.1:0")
-			defer pc.Close()
-			ln, err := quic.Listen(pc, ServerTLS(certificate()), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer ln.Close()
-			c, err := Dial(testContext(t), linkTo(pc), DialOptions{})
+			ln, link := listenRaw(t, ServerTLS(certificate()))
+			c, err := Dial(testContext(t), link, DialOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -70,14 +70,7 @@ func TestWrongNameIsUntrustedWithoutPin(t *testing.T) {
 func TestIncompatibleServer(t *testing.T) {
 	conf := ServerTLS(certificate())
 	conf.NextProtos = []string{"h3"}
-	pc := listen(t, "127.0.0.1:0")
-	defer pc.Close()
-	ln, err := quic.Listen(pc, conf, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	link := linkTo(pc)
+	_, link := listenRaw(t, conf)
 	if _, err := Dial(testContext(t), link, DialOptions{}); !errors.Is(err, ErrIncompatible) {
 		t.Error(err)
 	}
