@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"quicprochat/core/client"
@@ -84,7 +85,7 @@ func whileIn(t *testing.T, p *person, id client.ConversationID, n int, who *pers
 }
 
 // TestRemovedWithMessagesToSend removes somebody who has not heard of it and still
-// writes: nobody hears it, and it does not wait for ever.
+// writes: the server refuses it, and it says so to its sender.
 func TestRemovedWithMessagesToSend(t *testing.T) {
 	w := newWorld(t)
 	alice, bob := w.register("alice"), w.register("bob")
@@ -105,8 +106,10 @@ func TestRemovedWithMessagesToSend(t *testing.T) {
 	}
 	w.reopen(bob)
 	bob.state(group.ID, client.StateRemoved)
-	bob.until("the message not to wait any more", func() bool {
-		return len(texts(bob.messages(group.ID))) == 1 && settled(bob.messages(group.ID))
+	bob.until("the message to fail", func() bool {
+		return slices.ContainsFunc(bob.messages(group.ID), func(m client.Message) bool {
+			return m.Kind == client.KindText && m.State == client.StateFailed && m.Err != ""
+		})
 	})
 	alice.send(group.ID, "alone")
 	if got := alice.awaitTexts(group.ID, 1); got[0] != "alone" {

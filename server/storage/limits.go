@@ -4,8 +4,9 @@ import "time"
 
 const (
 	// PastEpochs is how many epochs before the current one a channel accepts
-	// posts for, and keeps verify keys of. A commit that adds an address ends
-	// this for the epochs before it: those who joined could not read them.
+	// posts for, and keeps verify keys of. A commit that changes the
+	// addresses ends this for the epochs before it: those who joined could not
+	// read them, and those who were removed could still post.
 	PastEpochs = 5
 	// WinnerEpochs is of how many ended epochs a channel remembers the winner.
 	WinnerEpochs = 64

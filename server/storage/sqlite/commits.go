@@ -60,7 +60,7 @@ func (t *tx) changeAddresses(c channel, commit storage.Commit, limit int) error 
 // nextEpoch moves a channel on and forgets what is too old.
 func (t *tx) nextEpoch(c channel, commit storage.Commit) error {
 	next, openFrom := c.epoch+1, c.openFrom
-	if len(commit.Add) > 0 {
+	if len(commit.Add)+len(commit.Remove) > 0 {
 		openFrom = next
 	}
 	if err := t.insertChannelKey(c.number, next, commit.NextKey); err != nil {

@@ -15,7 +15,7 @@ import (
 type channel struct {
 	number    int64
 	epoch     uint64
-	openFrom  uint64 // the epoch in which addresses were last added
+	openFrom  uint64 // the epoch that the last change of addresses began
 	lastSeq   uint64
 	addresses int
 	activeDay uint64

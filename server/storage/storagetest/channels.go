@@ -284,8 +284,9 @@ func testCommitStale(t *testing.T, open Open) {
 }
 
 // A post of an epoch in which somebody was not yet there would be unreadable
-// to him, so a commit that adds an address ends the grace for older epochs.
-func testPostAfterAdd(t *testing.T, open Open) {
+// to him, and one who was removed has the keys of the epochs before: so a
+// commit that changes the addresses ends the grace for older epochs.
+func testPostAfterChange(t *testing.T, open Open) {
 	s := open(t, storage.DefaultLimits())
 	queues := enrolQueues(t, s, 2)
 	c := newChannel(t, s, queues[0])
@@ -302,7 +303,12 @@ func testPostAfterAdd(t *testing.T, open Open) {
 	must(t, err)
 	_, err = s.Post(t.Context(), newPost(c.ID, 8, "still too late"))
 	wantStale(t, err, 10, &adds.Item)
-	equal(t, "queue of the newcomer", texts(t, s, queues[1]), "renames again in time again")
+	removes := newCommit(c.ID, 10, "removes")
+	removes.Remove = [][]byte{addressOf(queues[0])}
+	commit(t, s, removes)
+	_, err = s.Post(t.Context(), newPost(c.ID, 10, "from one who was removed"))
+	wantStale(t, err, 11, &removes.Item)
+	equal(t, "queue of the newcomer", texts(t, s, queues[1]), "renames again in time again removes")
 }
 
 func testCommitMemory(t *testing.T, open Open) {

@@ -16,7 +16,7 @@ import (
 type channelModel struct {
 	limit int
 	epoch uint64
-	// openFrom is the epoch in which an address was last added.
+	// openFrom is the epoch that the last change of addresses began.
 	openFrom uint64
 	lastSeq  uint64
 	members  []bool     // by queue
@@ -103,9 +103,7 @@ func testModel(t *testing.T, open Open) {
 					}
 					m.members[change] = !m.members[change]
 					m.epoch++
-					if len(c.Add) > 0 {
-						m.openFrom = m.epoch
-					}
+					m.openFrom = m.epoch // each of these commits adds or removes
 				})
 			},
 			"ack": func(rt *rapid.T) {

@@ -43,7 +43,7 @@ func Run(t *testing.T, open Open) {
 		"PostFails":        testPostFails,
 		"Commit":           testCommit,
 		"CommitStale":      testCommitStale,
-		"PostAfterAdd":     testPostAfterAdd,
+		"PostAfterChange":  testPostAfterChange,
 		"CommitMemory":     testCommitMemory,
 		"CommitBounds":     testCommitBounds,
 		"CommitFails":      testCommitFails,

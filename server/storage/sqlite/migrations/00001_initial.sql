@@ -85,7 +85,7 @@ CREATE TABLE channels (
     id         BLOB NOT NULL UNIQUE,
     digest     BLOB NOT NULL, -- of the request that created it
     epoch      INTEGER NOT NULL,
-    open_from  INTEGER NOT NULL, -- the epoch in which addresses were last added
+    open_from  INTEGER NOT NULL, -- the epoch that the last change of addresses began
     last_seq   INTEGER NOT NULL DEFAULT 0,
     addresses  INTEGER NOT NULL,
     active_day INTEGER NOT NULL
