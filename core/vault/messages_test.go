@@ -126,7 +126,7 @@ func TestMessagesAgainstModel(t *testing.T) {
 			"update": func(t *rapid.T) {
 				m := pick()
 				if len(m.messages) == 0 {
-					t.Skip()
+					t.Skip("nothing to update")
 				}
 				i := rapid.IntRange(0, len(m.messages)-1).Draw(t, "message")
 				msg := m.messages[i]
