@@ -228,10 +228,11 @@ func (v *conversation) recordOverflow(ctx context.Context) error {
 }
 
 // askAfterPosts sends again what was answered and whose echo may be lost: the
-// server answers a repetition like the first time.
+// server answers a repetition like the first time. What is on its way now will be
+// settled by its answer, as its echo may be lost just as well.
 func (v *conversation) askAfterPosts() {
 	for _, out := range v.outbox {
-		if out.Kind != outboxCommit && out.answered {
+		if out.Kind != outboxCommit && (out.answered || out.sending) {
 			out.answered, out.repeated = false, true
 		}
 	}

@@ -130,6 +130,22 @@ func TestEchoLostInAnOverflow(t *testing.T) {
 	}
 }
 
+// The echo may be lost before the answer to its post is there.
+func TestOverflowBeforeTheAnswer(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	id := group(alice, bob)
+	came, release := blockRequests[*qpcv1.PostRequest](f)
+	alice.send(id, "hello")
+	<-came
+	f.inject(alice.Client, &qpcv1.QueueItem{Body: &qpcv1.QueueItem_Overflow{Overflow: &qpcv1.Overflow{}}})
+	alice.until("the overflow", func() bool { return slices.Contains(alice.events(id), EventOverflow) })
+	f.hold(alice.Client)
+	release()
+	bob.awaitTexts(id, "hello")
+	alice.until("the answer", func() bool { return lastText(alice, id).State == StateSent })
+}
+
 // What a removed device still had to send fails, and says why.
 func TestMessagesOfARevokedDevice(t *testing.T) {
 	f := newFakeServer(t)
