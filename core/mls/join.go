@@ -39,6 +39,7 @@ func Join(cfg Config, signer crypto.Signer, bundle *KeyPackageBundle, welcomeMes
 	if err != nil {
 		return nil, err
 	}
+	defer clear(secrets.joinerSecret)
 	defer clear(secrets.pathSecret)
 	pskSecret, err := cfg.joinPSKs(s, secrets.psks)
 	if err != nil {
@@ -48,6 +49,7 @@ func Join(cfg Config, signer crypto.Signer, bundle *KeyPackageBundle, welcomeMes
 		return nil, invalid("8", "joiner secret of %d bytes", len(secrets.joinerSecret))
 	}
 	j := s.joinerFrom(secrets.joinerSecret, pskSecret)
+	clear(pskSecret)
 	defer j.wipe()
 	info, err := m.welcome.openGroupInfo(s, j.welcomeSecret)
 	if err != nil {
@@ -66,6 +68,8 @@ func Join(cfg Config, signer crypto.Signer, bundle *KeyPackageBundle, welcomeMes
 	}
 	e.secrets = s.epochOf(j, e.contextRaw)
 	if !s.verifyMAC(e.secrets.confirmation, e.context.confirmedTranscriptHash, e.confirmationTag) {
+		e.keys.wipe()
+		e.secrets.wipe()
 		return nil, fmt.Errorf("%w: confirmation tag", ErrInvalidSignature)
 	}
 	e.interim = s.interimHash(e.context.confirmedTranscriptHash, e.confirmationTag)

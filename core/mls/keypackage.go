@@ -232,7 +232,7 @@ func (b *KeyPackageBundle) Ref() []byte { return b.kp.Ref() }
 
 // MarshalBinary serialises the bundle with its private keys, for the vault only.
 func (b *KeyPackageBundle) MarshalBinary() ([]byte, error) {
-	var w writer
+	w := writer{secret: true}
 	w.u8(recordVersion)
 	w.vec(b.initPrivate)
 	w.vec(b.encryptPrivate)
