@@ -27,6 +27,18 @@
 // (StagedCommit.Proposals, Added, Removed, the new extensions), decides whether they
 // may, and calls [Group.Merge], or does not and is on its own from there.
 //
+// # One group after another
+//
+// Suite and version of a group never change. To change them, such as to one that holds
+// against quantum computers, the group is closed by a commit of a
+// [ReInitProposal], and any member makes its successor with the same members by
+// [Group.Reinitialize]; the others enter by [Group.JoinSuccessor] of the old group,
+// which checks that the new one is what has been agreed. [Group.Branch] makes a
+// group of some of the members in the same way. What ties the two together is a
+// secret of the old group, its resumption PSK, which proves that whoever makes or joins
+// the new one was a member of the old one: delete the old group only then. A
+// [ResumptionPSKProposal] proves the same in any other group.
+//
 // # What the caller owes
 //
 //   - An [AuthenticationService], which decides whose key is whose. Without a
@@ -58,8 +70,8 @@
 // commit stores the nodes of the tree that it has changed and the new epoch's secrets. The
 // pending commit is on record with everything needed to merge it after a crash.
 //
-// Not here yet: external commits and proposals from outside the group, ReInit
-// and branching. Their messages are refused with [ErrUnsupported].
+// Not here yet: external commits and proposals from outside the group. Their
+// messages are refused with [ErrUnsupported].
 package mls
 
 // recordVersion begins everything that is stored.

@@ -166,9 +166,6 @@ func TestCommitValidation(t *testing.T) {
 		{"external init", "12.2", func(f *forgery) {
 			f.byValue(&Proposal{typ: ProposalExternalInit, kemOutput: []byte{1}})
 		}},
-		{"reinit", ErrUnsupported, func(f *forgery) {
-			f.byValue(&Proposal{typ: ProposalReInit, reInit: reInit{version: 1, suite: suite}})
-		}},
 		{"the same PSK twice", "12.2", func(f *forgery) { f.byValue(psk(), psk()) }},
 		{"short PSK nonce", "12.1.4", func(f *forgery) {
 			p := psk()
