@@ -168,7 +168,7 @@ func (g *Group) welcome(out *outcome, path *newPath, next *epoch, j joiner) ([]b
 	}
 	s := g.suite
 	info := &groupInfo{
-		context: next.context, extensions: []Extension{{Type: ExtRatchetTree, Data: marshal(out.tree)}},
+		context: next.context, extensions: withGREASE([]Extension{{Type: ExtRatchetTree, Data: marshal(out.tree)}}, randomGREASE()),
 		confirmationTag: next.confirmationTag, signer: g.own,
 	}
 	if err := info.sign(s, g.signer); err != nil {
