@@ -48,6 +48,18 @@
 // Members encrypt their handshake messages to each other unless [Config] says
 // otherwise; what comes from outside is always signed plain text.
 //
+// # One group after another
+//
+// Suite and version of a group never change. To change them, such as to one that holds
+// against quantum computers, the group is closed by a commit of a
+// [ReInitProposal], and any member makes its successor with the same members by
+// [Group.Reinitialize]; the others enter by [Group.JoinSuccessor] of the old group,
+// which checks that the new one is what has been agreed. [Group.Branch] makes a
+// group of some of the members in the same way. What ties the two together is a
+// secret of the old group, its resumption PSK, which proves that whoever makes or joins
+// the new one was a member of the old one: delete the old group only then. A
+// [ResumptionPSKProposal] proves the same in any other group.
+//
 // # What the caller owes
 //
 //   - An [AuthenticationService], which decides whose key is whose. Without a
@@ -78,9 +90,6 @@
 // an epoch, also a few secrets of 32 to 64 bytes on the way to its leaf); a
 // commit stores the nodes of the tree that it has changed and the new epoch's secrets. The
 // pending commit is on record with everything needed to merge it after a crash.
-//
-// Not here yet: ReInit and branching. Their messages are refused with
-// [ErrUnsupported].
 package mls
 
 // recordVersion begins everything that is stored.

@@ -198,7 +198,7 @@ func TestExternalJoinWithPSK(t *testing.T) {
 		}
 		p := newPeer(t, suite, "joiner")
 		info := peers[0].groupInfo(true)
-		o := ExternalJoinOptions{GroupInfo: info, PSKs: [][]byte{[]byte("one"), []byte("two")}}
+		o := ExternalJoinOptions{GroupInfo: info, PSKs: []Proposal{ExternalPSKProposal([]byte("one")), ExternalPSKProposal([]byte("two"))}}
 		_, _, err := JoinByCommit(p.cfg, p.joining(o))
 		expect(t, err, ErrMissingPSK)
 		p.cfg.ExternalPSK = psk
@@ -213,11 +213,70 @@ func TestExternalJoinWithPSK(t *testing.T) {
 		// Who knows another secret is not led into an epoch of its own.
 		evil := newPeer(t, suite, "evil")
 		evil.cfg.ExternalPSK = func([]byte) ([]byte, bool) { return []byte("guess"), true }
-		m = evil.joinByCommit(ExternalJoinOptions{GroupInfo: peers[0].groupInfo(true), PSKs: [][]byte{[]byte("one")}})
+		m = evil.joinByCommit(ExternalJoinOptions{GroupInfo: peers[0].groupInfo(true), PSKs: []Proposal{ExternalPSKProposal([]byte("one"))}})
 		peers[0].refuses(m, ErrInvalidSignature)
 		peers[1].g.cfg.ExternalPSK = nil
 		peers[1].refuses(m, ErrMissingPSK)
 	})
+}
+
+// A client that comes back proves by a secret of an earlier epoch that it was there.
+func TestResyncWithResumptionPSK(t *testing.T) {
+	peers := newGroupOf(t, SuiteXWing, 3)
+	lost, old := peers[2], LeafIndex(2)
+	epoch := lost.g.Epoch()
+	secret, ok := lost.g.ResumptionPSK(epoch)
+	if !ok {
+		t.Fatal("no resumption PSK")
+	}
+	s := peers[0].commit(CommitOptions{})
+	peers[0].merge()
+	peers[1].process(s.Message)
+	o := ExternalJoinOptions{
+		GroupInfo: peers[0].groupInfo(true), Replace: &old, PSKs: []Proposal{ResumptionPSKProposal(lost.g.ID(), epoch)},
+	}
+	_, _, err := JoinByCommit(lost.cfg, lost.joining(o))
+	expect(t, err, ErrMissingPSK)
+	lost.cfg.ResumptionPSK = func(_ []byte, e uint64) ([]byte, bool) { return secret, e == epoch }
+	m := lost.joinByCommit(o)
+	for _, p := range peers[:2] {
+		p.process(m)
+	}
+	converse(t, peers...)
+
+	o.PSKs = []Proposal{RemoveProposal(1)}
+	_, _, err = JoinByCommit(lost.cfg, lost.joining(o))
+	expect(t, err, "12.4.3.2")
+}
+
+// Nobody enters a group that has been closed.
+func TestExternalJoinOfClosedGroup(t *testing.T) {
+	peers, out := withOutsiders(t, SuiteX25519, 2)
+	alice, bob := peers[0], peers[1]
+	// An external sender may ask for it.
+	next := ReInitProposal(ReInit{GroupID: []byte("next"), Suite: SuiteXWing})
+	m := out[1].proposes(t, alice.g, 1, next)
+	if r := alice.process(m).(*ReceivedProposal); r.From != SenderExternal || r.ReInit == nil {
+		t.Errorf("proposal is %+v", r)
+	}
+	bob.process(m)
+	s := alice.commit(CommitOptions{})
+	if s.ReInit == nil {
+		t.Fatalf("commit is %+v", s)
+	}
+	if _, err := s.GroupInfo(true); !errors.Is(err, ErrReInit) {
+		t.Errorf("group info of a commit that closes the group: %v", err)
+	}
+	info := alice.groupInfo(true)
+	alice.merge()
+	bob.process(s.Message)
+	if _, err := alice.g.GroupInfo(true); !errors.Is(err, ErrReInit) {
+		t.Errorf("group info of a closed group: %v", err)
+	}
+	eve := newPeer(t, SuiteX25519, "eve")
+	bob.refuses(eve.joinByCommit(ExternalJoinOptions{GroupInfo: info}), ErrOldEpoch)
+	late := eve.forgeExternal(ExternalJoinOptions{GroupInfo: info}, testCapabilities, func(f *externalForgery) { f.content.content.epoch++ })
+	bob.refuses(late, ErrReInit)
 }
 
 // A joiner takes those along who wait to leave.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"errors"
+	"slices"
 	"testing"
 )
 
@@ -147,7 +148,7 @@ func testExternalCommitValidation(t *testing.T, suite Suite) {
 			f.byValue(&Proposal{typ: ProposalGroupContextExtensions})
 		}},
 		{"reinit", "12.2", stranger, join, func(f *externalForgery) {
-			f.byValue(&Proposal{typ: ProposalReInit, reInit: reInit{groupID: []byte{1}, version: 1, suite: suite}})
+			f.byValue(&Proposal{typ: ProposalReInit, reInit: &ReInit{GroupID: []byte{1}, Version: 1, Suite: suite}})
 		}},
 		{"self-remove by value", "mls-extensions SelfRemove", stranger, join, func(f *externalForgery) {
 			f.byValue(&Proposal{typ: ProposalSelfRemove})
@@ -199,7 +200,9 @@ func testExternalCommitValidation(t *testing.T, suite Suite) {
 			f.leaf(4, func(l *LeafNode) { l.parentHash = nonce })
 		}},
 		{"leaf without the group's extension", "7.2", stranger, join, func(f *externalForgery) {
-			f.leaf(4, func(l *LeafNode) { l.Capabilities.Extensions = nil })
+			f.leaf(4, func(l *LeafNode) {
+				l.Capabilities.Extensions = slices.DeleteFunc(l.Capabilities.Extensions, func(typ uint16) bool { return typ == extTest })
+			})
 		}},
 		{"leaf without the suite", "7.2", stranger, join, func(f *externalForgery) {
 			f.leaf(4, func(l *LeafNode) { l.Capabilities.Suites = []uint16{0x0a0a} })
