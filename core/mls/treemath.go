@@ -18,6 +18,14 @@ func (x nodeIndex) level() int { return bits.TrailingZeros32(^uint32(x)) }
 func (x nodeIndex) left() nodeIndex  { return x ^ 1<<(x.level()-1) }
 func (x nodeIndex) right() nodeIndex { return x ^ 3<<(x.level()-1) }
 
+// childTo is the child of a parent node on the way to a leaf below it.
+func (x nodeIndex) childTo(leaf LeafIndex) nodeIndex {
+	if leaf.node() < x {
+		return x.left()
+	}
+	return x.right()
+}
+
 // parent and sibling have no meaning for the root.
 func (x nodeIndex) parent() nodeIndex {
 	k := x.level()
