@@ -98,9 +98,11 @@ func (c *census) addNode(n node, sign int32) {
 	c.addCapabilities(countProposal, l.Capabilities.Proposals, sign)
 }
 
+// addCapabilities leaves out GREASE, which this member does not support, so that
+// nothing can ever require it (§13.5).
 func (c *census) addCapabilities(kind censusKind, ids []uint16, sign int32) {
 	for i, t := range ids {
-		if !slices.Contains(ids[:i], t) {
+		if !isGREASE(t) && !slices.Contains(ids[:i], t) {
 			c.add(kind, uint64(t), sign)
 		}
 	}

@@ -54,17 +54,6 @@ func (x nodeIndex) span() (first LeafIndex, n uint32) {
 
 func rootOf(leaves uint32) nodeIndex { return nodeIndex(leaves - 1) }
 
-// directPath returns the ancestors of x from its parent to the root.
-func directPath(x nodeIndex, leaves uint32) []nodeIndex {
-	root := rootOf(leaves)
-	path := make([]nodeIndex, 0, root.level())
-	for x != root {
-		x = x.parent()
-		path = append(path, x)
-	}
-	return path
-}
-
 // treeSize returns the number of leaves of the smallest full tree with n leaves or more.
 func treeSize(n int) uint32 {
 	if n <= 1 {
