@@ -2,6 +2,7 @@ package mls
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
@@ -16,7 +17,7 @@ type peer struct {
 	name   string
 	suite  Suite
 	cfg    Config
-	signer ed25519.PrivateKey
+	signer crypto.Signer
 	bundle *KeyPackageBundle
 	g      *Group
 	store  records

@@ -72,7 +72,7 @@ func badKeyPackage(t testing.TB, suite Suite, edit func(kp *KeyPackage, signer e
 	if err != nil {
 		t.Fatal(err)
 	}
-	edit(kp, p.signer)
+	edit(kp, p.signer.(ed25519.PrivateKey))
 	return &Proposal{typ: ProposalAdd, keyPackage: kp}
 }
 

@@ -2,6 +2,7 @@ package mls
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
 	"flag"
 	"os"
@@ -69,7 +70,7 @@ func writeXWing(t *testing.T, file string) {
 	carol.join(staged.Welcome)
 	p := passiveVector{
 		CipherSuite: SuiteXWing, KeyPackage: marshal(&message{wireFormat: wireKeyPackage, keyPackage: bob.bundle.kp}),
-		Signature: bob.signer.Seed(), Encryption: bob.bundle.encryptPrivate, Init: bob.bundle.initPrivate,
+		Signature: bob.signer.(ed25519.PrivateKey).Seed(), Encryption: bob.bundle.encryptPrivate, Init: bob.bundle.initPrivate,
 		Welcome: staged.Welcome, Authenticator: alice.g.EpochAuthenticator(),
 	}
 	proposal, err := carol.g.ProposeUpdate(nil)
