@@ -2,6 +2,7 @@ package mls
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -53,7 +54,11 @@ func (g *Group) Commit(o CommitOptions) (*StagedCommit, error) {
 		c.path = &path.path
 	}
 	defer path.wipe()
-	return g.publishable(c, o.AAD, out, path)
+	staged, err := g.publishable(c, o.AAD, out, path)
+	if err != nil {
+		path.keys.wipe()
+	}
+	return staged, err
 }
 
 func (g *Group) mayCommit() error {
@@ -109,7 +114,7 @@ func (g *Group) publishable(c *commit, aad []byte, out *outcome, path *newPath) 
 	defer j.wipe()
 	next.confirmationTag = g.suite.mac(next.secrets.confirmation, next.context.confirmedTranscriptHash)
 	next.interim = g.suite.interimHash(next.context.confirmedTranscriptHash, next.confirmationTag)
-	next.keys = g.cur.keys.carry(path.keys, g.cur.tree, out.tree)
+	next.keys = g.cur.keys.carry(maps.Clone(path.keys), g.cur.tree, out.tree)
 	content.confirmationTag = next.confirmationTag
 
 	staged := &StagedCommit{
@@ -122,13 +127,16 @@ func (g *Group) publishable(c *commit, aad []byte, out *outcome, path *newPath) 
 	}
 	staged.describe(out.added, out.removed, updated, out.tree)
 	if staged.Welcome, err = g.welcome(out, path, next, j); err != nil {
+		staged.wipe()
 		return nil, err
 	}
 	step, err := g.keys.send(g.own, ratchetHandshake)
 	if err != nil {
+		staged.wipe()
 		return nil, err
 	}
 	if staged.Message, err = g.encrypt(content, step); err != nil {
+		staged.wipe()
 		return nil, err
 	}
 	g.pending = staged
@@ -144,6 +152,7 @@ func (g *Group) nextEpoch(out *outcome, content *authenticatedContent, commitSec
 	if err != nil {
 		return nil, joiner{}, err
 	}
+	defer clear(pskSecret)
 	e := &epoch{tree: out.tree}
 	e.context = *g.nextContext(out, s.confirmedHash(g.cur.interim, content))
 	e.contextRaw = marshal(&e.context)
@@ -159,20 +168,21 @@ func (g *Group) welcome(out *outcome, path *newPath, next *epoch, j joiner) ([]b
 	}
 	s := g.suite
 	info := &groupInfo{
-		context: next.context, extensions: []Extension{{Type: ExtRatchetTree, Data: marshal(out.tree)}},
+		context: next.context, extensions: withGREASE([]Extension{{Type: ExtRatchetTree, Data: marshal(out.tree)}}, randomGREASE()),
 		confirmationTag: next.confirmationTag, signer: g.own,
 	}
 	if err := info.sign(s, g.signer); err != nil {
 		return nil, err
 	}
 	key, nonce := s.welcomeKey(j.welcomeSecret)
+	defer clear(key)
 	encrypted, err := s.seal(key, nonce, nil, marshal(info))
 	if err != nil {
 		return nil, err
 	}
 	w := &welcome{suite: s.id, groupInfo: encrypted, secrets: make([]encryptedGroupSecrets, len(out.added))}
 	err = inParallel(len(out.added), func(i int) (err error) {
-		secrets := marshal(&groupSecrets{joinerSecret: j.joinerSecret, pathSecret: path.secretFor(out.added[i]), psks: out.psks})
+		secrets := marshalSecret(&groupSecrets{joinerSecret: j.joinerSecret, pathSecret: path.secretFor(out.added[i]), psks: out.psks})
 		defer clear(secrets)
 		kp := out.joiners[i]
 		w.secrets[i].newMember = s.keyPackageRef(kp.raw)
@@ -208,6 +218,7 @@ func (g *Group) content(typ contentType, body, aad []byte) *authenticatedContent
 func (g *Group) encrypt(content *authenticatedContent, step *keyStep) ([]byte, error) {
 	m, err := content.protect(g.suite, g.cur.secrets.senderData, step.keyUse, g.cfg.Padding)
 	if err != nil {
+		step.discard()
 		return nil, fmt.Errorf("mls: encrypting: %w", err)
 	}
 	step.wipe()

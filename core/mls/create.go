@@ -54,12 +54,12 @@ func (c Config) create(p CreateParams) (*Group, error) {
 	if err := leaf.sign(s, p.Signer, nil, 0); err != nil {
 		return nil, err
 	}
-	if err := leaf.supports(p.GroupContextExtensions); err != nil {
-		return nil, err
-	}
 	tree := newTree(s, 1)
 	tree.add(leaf)
 	tree.census.fold()
+	if err := tree.census.supports(p.GroupContextExtensions); err != nil {
+		return nil, err
+	}
 
 	epochSecret := s.randomSecret()
 	defer clear(epochSecret)

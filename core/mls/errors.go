@@ -10,7 +10,7 @@ import (
 var (
 	// ErrMalformed: the bytes are not a well-formed MLS structure. Drop them.
 	ErrMalformed = errors.New("mls: malformed")
-	// ErrUnsupported: well-formed, but of a suite, version, sender or proposal type
+	// ErrUnsupported: well-formed, but of a suite, version, sender, credential or proposal type
 	// that this package does not process. Drop it.
 	ErrUnsupported = errors.New("mls: unsupported")
 	// ErrWrongGroup: the message belongs to another group. Route it there.

@@ -45,6 +45,7 @@ func (c Config) join(old *Group, signer crypto.Signer, bundle *KeyPackageBundle,
 	if err != nil {
 		return nil, err
 	}
+	defer clear(secrets.joinerSecret)
 	defer clear(secrets.pathSecret)
 	pskSecret, link, err := c.joinPSKs(s, secrets.psks, old)
 	if err != nil {
@@ -54,6 +55,7 @@ func (c Config) join(old *Group, signer crypto.Signer, bundle *KeyPackageBundle,
 		return nil, invalid("8", "joiner secret of %d bytes", len(secrets.joinerSecret))
 	}
 	j := s.joinerFrom(secrets.joinerSecret, pskSecret)
+	clear(pskSecret)
 	defer j.wipe()
 	info, err := m.welcome.openGroupInfo(s, j.welcomeSecret)
 	if err != nil {
@@ -77,6 +79,8 @@ func (c Config) join(old *Group, signer crypto.Signer, bundle *KeyPackageBundle,
 	}
 	e.secrets = s.epochOf(j, e.contextRaw)
 	if !s.verifyMAC(e.secrets.confirmation, e.context.confirmedTranscriptHash, e.confirmationTag) {
+		e.keys.wipe()
+		e.secrets.wipe()
 		return nil, fmt.Errorf("%w: confirmation tag", ErrInvalidSignature)
 	}
 	e.interim = s.interimHash(e.context.confirmedTranscriptHash, e.confirmationTag)

@@ -3,7 +3,7 @@ package mls
 // marshalPending writes the record of the own staged commit: its messages, what
 // it does, and how the next epoch differs from the present one.
 func marshalPending(s *StagedCommit) []byte {
-	var w writer
+	w := writer{secret: true}
 	w.u8(recordVersion)
 	w.vec(s.Message)
 	w.vec(s.Welcome)

@@ -46,7 +46,7 @@ func (g *Group) cacheProposal(content *authenticatedContent, newPrivate []byte) 
 		p.seq = g.proposals[n-1].seq + 1
 	}
 	g.proposals = append(g.proposals, p)
-	g.log.put(recordKey32(prefixProposal, p.seq), marshal(p))
+	g.log.put(recordKey32(prefixProposal, p.seq), marshalSecret(p))
 }
 
 // maxProposals is how many proposals of one sender are kept in an epoch.

@@ -63,13 +63,16 @@ type presharedKey struct {
 func (s *suite) pskSecret(psks []presharedKey) []byte {
 	secret := make([]byte, s.nh)
 	for i, psk := range psks {
-		extracted := s.extract(make([]byte, s.nh), psk.secret)
+		extracted, before := s.extract(make([]byte, s.nh), psk.secret), secret
 		var label writer
 		psk.id.encode(&label)
 		label.u16(uint16(i))
 		label.u16(uint16(len(psks)))
 		input := s.expandWithLabel(extracted, "derived psk", label.b, s.nh)
-		secret = s.extract(input, secret)
+		secret = s.extract(input, before)
+		clear(extracted)
+		clear(input)
+		clear(before)
 	}
 	return secret
 }

@@ -2,52 +2,12 @@ package mls
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"testing"
 )
-
-// newSuitePeer is newPeer with a signature key of the suite.
-func newSuitePeer(t testing.TB, suite Suite, name string) *peer {
-	t.Helper()
-	p := newPeer(t, suite, name)
-	if suite == SuiteP256 {
-		signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.signer = signer
-	}
-	return p
-}
-
-func newSuiteGroup(t testing.TB, suite Suite, n int) []*peer {
-	t.Helper()
-	peers := make([]*peer, n)
-	for i := range peers {
-		peers[i] = newSuitePeer(t, suite, fmt.Sprintf("peer %d", i))
-	}
-	peers[0].create()
-	s := peers[0].commit(CommitOptions{Proposals: addAll(peers[1:])})
-	peers[0].merge()
-	for _, p := range peers[1:] {
-		p.join(s.Welcome)
-	}
-	return peers
-}
-
-func addAll(peers []*peer) []Proposal {
-	var list []Proposal
-	for _, p := range peers {
-		list = append(list, AddProposal(p.keyPackage()))
-	}
-	return list
-}
 
 // deliver lets the others process a message, and start anew.
 func deliver(message []byte, from *peer, peers []*peer) []Result {
@@ -65,13 +25,13 @@ func deliver(message []byte, from *peer, peers []*peer) []Result {
 func again(t testing.TB, suite Suite, peers []*peer) []*peer {
 	out := make([]*peer, len(peers))
 	for i, p := range peers {
-		out[i] = newSuitePeer(t, suite, p.name)
+		out[i] = newPeer(t, suite, p.name)
 	}
 	return out
 }
 
 func (p *peer) successorOptions(others []*peer) SuccessorOptions {
-	o := SuccessorOptions{Credential: BasicCredential([]byte(p.name)), Signer: p.signer, ExtraCapabilities: testCapabilities}
+	o := SuccessorOptions{Credential: p.credential, Signer: p.signer, ExtraCapabilities: p.capabilities}
 	for _, q := range others {
 		o.KeyPackages = append(o.KeyPackages, q.keyPackage())
 	}
@@ -172,7 +132,7 @@ func TestReinitialize(t *testing.T) {
 }
 
 func testReinitialize(t *testing.T, from, to Suite, byReference bool) {
-	peers := newSuiteGroup(t, from, 4)
+	peers := newGroupOf(t, from, 4)
 	bob, carol, dave := peers[1], peers[2], peers[3]
 	want := ReInit{GroupID: []byte("next"), Version: protocolVersion, Suite: to, Extensions: []Extension{{Type: extTest, Data: []byte("kept")}}}
 	ask := ReInitProposal(ReInit{GroupID: want.GroupID, Suite: to, Extensions: want.Extensions})
@@ -268,7 +228,7 @@ func TestBranch(t *testing.T) {
 }
 
 func testBranch(t *testing.T, suite Suite) {
-	peers := newSuiteGroup(t, suite, 5)
+	peers := newGroupOf(t, suite, 5)
 	alice, carol, eve := peers[0], peers[2], peers[4]
 	some := again(t, suite, []*peer{alice, carol, eve})
 	extensions := []Extension{{Type: extTest, Data: []byte("aside")}}

@@ -54,9 +54,11 @@ type StagedCommit struct {
 	// nil. Once such a commit is merged, nobody can send to the group any more.
 	ReInit *ReInit
 
-	suite *suite
-	base  *epoch
-	next  *epoch // nil where this member is removed
+	suite     *suite
+	base      *epoch
+	next      *epoch      // nil where this member is removed
+	key       *senderData // which message key a private message of another member came under
+	discarded bool
 }
 
 // CommittedProposal is a proposal of a commit.
@@ -86,7 +88,7 @@ func (s *StagedCommit) Export(label string, context []byte, n int) ([]byte, erro
 	if s.next == nil {
 		return nil, ErrRemoved
 	}
-	if s.next.secrets.exporter == nil {
+	if s.discarded || s.next.secrets.exporter == nil {
 		return nil, ErrStale
 	}
 	return s.suite.exportChecked(s.next.secrets.exporter, label, context, n)
@@ -144,8 +146,22 @@ func (s *StagedCommit) touched() []LeafIndex {
 	return out
 }
 
+// useKey uses up the key of the message that the commit came in.
+func (s *StagedCommit) useKey(g *Group) {
+	if s.key == nil {
+		return
+	}
+	step, err := g.keys.receive(s.key.leaf, ratchetHandshake, s.key.generation, g.cfg.Forward, g.cfg.OutOfOrder)
+	if err != nil {
+		return // gone in the meantime
+	}
+	step.wipe()
+	step.apply(g.log)
+}
+
 // wipe erases the secrets of a commit that is not going to be merged.
 func (s *StagedCommit) wipe() {
+	s.discarded = true
 	if s.next == nil {
 		return
 	}

@@ -1,7 +1,5 @@
 package mls
 
-import "bytes"
-
 // Seal encrypts an application message to the group and signs it; aad is
 // authenticated and readable by anybody. Take the changes and store them before
 // the message leaves the device: that is what keeps its key from being used twice.
@@ -58,7 +56,11 @@ func (g *Group) ProposeUpdate(leafExtensions []Extension) ([]byte, error) {
 	if err := leaf.sign(g.suite, g.signer, g.cur.context.groupID, g.own); err != nil {
 		return nil, err
 	}
-	return g.propose(&Proposal{typ: ProposalUpdate, leaf: &leaf}, private)
+	out, err := g.propose(&Proposal{typ: ProposalUpdate, leaf: &leaf}, private)
+	if err != nil {
+		clear(private)
+	}
+	return out, err
 }
 
 func (g *Group) propose(p *Proposal, newPrivate []byte) ([]byte, error) {
@@ -69,7 +71,7 @@ func (g *Group) propose(p *Proposal, newPrivate []byte) ([]byte, error) {
 	content.content.proposal = p
 	out, err := g.send(content)
 	if err == nil {
-		g.cacheProposal(content, bytes.Clone(newPrivate))
+		g.cacheProposal(content, newPrivate)
 	}
 	return out, err
 }

@@ -64,9 +64,14 @@ func (g *Group) applyPath(committer LeafIndex, path *updatePath, out *outcome) (
 }
 
 // follow derives the secrets of the next epoch and checks the confirmation tag.
-func (g *Group) follow(content *authenticatedContent, list []sourcedProposal, out *outcome, steps []pathStep) (*epoch, error) {
+func (g *Group) follow(content *authenticatedContent, list []sourcedProposal, out *outcome, steps []pathStep) (next *epoch, err error) {
 	known := maps.Clone(g.cur.keys)
 	fresh := privateKeys{}
+	defer func() {
+		if err != nil {
+			fresh.wipe()
+		}
+	}()
 	for _, p := range list {
 		if p.typ != ProposalUpdate || p.sender != g.own {
 			continue
@@ -96,6 +101,7 @@ func (g *Group) follow(content *authenticatedContent, list []sourcedProposal, ou
 	}
 	defer j.wipe()
 	if !g.suite.verifyMAC(next.secrets.confirmation, next.context.confirmedTranscriptHash, content.confirmationTag) {
+		next.secrets.wipe()
 		return nil, fmt.Errorf("%w: confirmation tag", ErrInvalidSignature)
 	}
 	next.confirmationTag = slices.Clone(content.confirmationTag)
