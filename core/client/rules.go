@@ -23,11 +23,15 @@ var errForked = errors.New("client: the server brought another commit than it ha
 //   - everybody adds and removes devices of the own account, and may leave;
 //   - a direct chat stays one of its two accounts, and its state as it is;
 //   - kind and channel never change, nor do extensions of the group but its state;
+//   - nobody closes the group to go on in another one;
 //   - no two devices have one queue address.
 //
 // The group's state is that before the commit, leavers are those who asked to
 // be removed in this epoch.
 func (v *conversation) judgeCommit(staged *mls.StagedCommit, leavers []mls.LeafIndex) error {
+	if staged.ReInit != nil {
+		return fmt.Errorf("%w: re-initialised the group", errRule)
+	}
 	committer, ok := v.group.Member(staged.Committer)
 	if !ok {
 		return fmt.Errorf("%w: by nobody", errRule)

@@ -100,8 +100,12 @@ type reader struct {
 }
 
 func (r *reader) fail(format string, args ...any) {
+	r.refuse(fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...)))
+}
+
+func (r *reader) refuse(err error) {
 	if r.err == nil {
-		r.err = fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
+		r.err = err
 	}
 	r.b = nil
 }

@@ -20,7 +20,7 @@ type CommitOptions struct {
 // (RFC 9420 §12.4.1), with a fresh key for this member unless AddOnly. It
 // becomes the group's pending commit and changes nothing else: publish it, then
 // MergePending when the delivery service has accepted it, or DiscardPending.
-// ErrPending, ErrRemoved, ErrLeaving; *ValidationError for a proposal that
+// ErrPending, ErrRemoved, ErrReInit, ErrLeaving; *ValidationError for a proposal that
 // cannot be committed.
 func (g *Group) Commit(o CommitOptions) (*StagedCommit, error) {
 	if err := g.mayCommit(); err != nil {
@@ -62,8 +62,8 @@ func (g *Group) Commit(o CommitOptions) (*StagedCommit, error) {
 }
 
 func (g *Group) mayCommit() error {
-	if g.removed {
-		return ErrRemoved
+	if err := g.maySend(); err != nil {
+		return err
 	}
 	if g.pending != nil {
 		return ErrPending
@@ -119,7 +119,7 @@ func (g *Group) publishable(c *commit, aad []byte, out *outcome, path *newPath) 
 
 	staged := &StagedCommit{
 		Epoch: g.cur.context.epoch, Committer: g.own, AAD: content.content.aad, suite: g.suite, base: g.cur, next: next,
-		Proposals: out.proposals,
+		Proposals: out.proposals, ReInit: out.reInit,
 	}
 	updated := out.updated
 	if c.path != nil {
@@ -168,7 +168,7 @@ func (g *Group) welcome(out *outcome, path *newPath, next *epoch, j joiner) ([]b
 	}
 	s := g.suite
 	info := &groupInfo{
-		context: next.context, extensions: []Extension{{Type: ExtRatchetTree, Data: marshal(out.tree)}},
+		context: next.context, extensions: withGREASE([]Extension{{Type: ExtRatchetTree, Data: marshal(out.tree)}}, randomGREASE()),
 		confirmationTag: next.confirmationTag, signer: g.own,
 	}
 	if err := info.sign(s, g.signer); err != nil {

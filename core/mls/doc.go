@@ -2,13 +2,13 @@
 // on fresh keys with every change, so that what is said can be read by those who
 // are members then and by nobody else, not even later with all keys of today.
 //
-// It has every suite of the RFC and [SuiteXWing], which also holds against quantum
-// computers. It knows nothing of networks, of storage or of what an identity is.
+// It has every suite of the RFC and five that also hold against quantum
+// computers, [SuiteXWing] first among them. It knows nothing of networks, of storage or of what an identity is.
 //
 // # From nothing to a conversation
 //
-// A client publishes KeyPackages ([NewKeyPackage]) and keeps their private
-// halves. Another one that has made a group ([Create]) adds it by [Group.Commit]
+// A client makes itself a signature key ([GenerateSigner]), publishes KeyPackages
+// ([NewKeyPackage]) and keeps their private halves. Another one that has made a group ([Create]) adds it by [Group.Commit]
 // with an [AddProposal], publishes the commit's Message to the members and its
 // Welcome to the newcomer, who enters by [Join]. From then on [Group.Seal]
 // encrypts, and [Group.Process] takes whatever comes in.
@@ -26,6 +26,18 @@
 // and returns them staged. The application looks at who does what
 // (StagedCommit.Proposals, Added, Removed, the new extensions), decides whether they
 // may, and calls [Group.Merge], or does not and is on its own from there.
+//
+// # One group after another
+//
+// Suite and version of a group never change. To change them, such as to one that holds
+// against quantum computers, the group is closed by a commit of a
+// [ReInitProposal], and any member makes its successor with the same members by
+// [Group.Reinitialize]; the others enter by [Group.JoinSuccessor] of the old group,
+// which checks that the new one is what has been agreed. [Group.Branch] makes a
+// group of some of the members in the same way. What ties the two together is a
+// secret of the old group, its resumption PSK, which proves that whoever makes or joins
+// the new one was a member of the old one: delete the old group only then. A
+// [ResumptionPSKProposal] proves the same in any other group.
 //
 // # What the caller owes
 //
@@ -58,8 +70,8 @@
 // commit stores the nodes of the tree that it has changed and the new epoch's secrets. The
 // pending commit is on record with everything needed to merge it after a crash.
 //
-// Not here yet: external commits and proposals from outside the group, ReInit
-// and branching. Their messages are refused with [ErrUnsupported].
+// Not here yet: external commits and proposals from outside the group. Their
+// messages are refused with [ErrUnsupported].
 package mls
 
 // recordVersion begins everything that is stored.

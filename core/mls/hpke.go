@@ -11,7 +11,7 @@ type stdKEM struct {
 	kdf        hpke.KDF
 	aead       hpke.AEAD
 	encSize    int
-	scalarSize int
+	scalarSize int // of a curve's private key; 0 where that is a seed
 }
 
 func (k *stdKEM) deriveKeyPair(ikm []byte) (private, public []byte, err error) {

@@ -29,7 +29,8 @@ func (g *Group) DiscardPending() {
 // Merge applies a staged commit: the epoch it ends becomes a past one, its
 // proposals are forgotten, and a pending commit of one's own that is not this
 // one is discarded. Where the commit removes this member, the group becomes
-// read-only. ErrStale if the commit is not for the present epoch.
+// read-only; where it re-initialises the group, nothing can be sent any more.
+// ErrStale if the commit is not for the present epoch.
 func (g *Group) Merge(s *StagedCommit) error {
 	if g.removed {
 		return ErrRemoved
@@ -60,6 +61,9 @@ func (g *Group) Merge(s *StagedCommit) error {
 		}
 	}
 	prev.keys, prev.tree = nil, nil
+	if s.ReInit != nil {
+		g.suspend(s.ReInit)
+	}
 	return nil
 }
 

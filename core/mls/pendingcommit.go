@@ -15,6 +15,10 @@ func marshalPending(s *StagedCommit) []byte {
 		}
 	}
 	writeList(&w, s.Proposals)
+	w.optional(s.ReInit != nil)
+	if s.ReInit != nil {
+		s.ReInit.encode(&w)
+	}
 	w.nested(s.next.encode)
 	w.vec(s.next.secrets.encryption)
 	w.u32(s.next.tree.leaves())
@@ -56,6 +60,9 @@ func (g *Group) readPending(r *reader) *StagedCommit {
 	readIndex := func(r *reader) LeafIndex { return LeafIndex(r.u32()) }
 	added, removed, updated := readList(r, readIndex), readList(r, readIndex), readList(r, readIndex)
 	s.Proposals = readList(r, readCommittedProposal)
+	if r.optional() {
+		s.ReInit = readReInit(r)
+	}
 	next, err := unmarshal(r.vec(), readEpoch)
 	if r.err != nil || err != nil {
 		r.fail("epoch of the pending commit")

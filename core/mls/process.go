@@ -36,6 +36,9 @@ func (g *Group) checkHandshake(number uint64) error {
 	if number < g.cur.context.epoch {
 		return fmt.Errorf("%w: handshake of %d, the present one is %d", ErrOldEpoch, number, g.cur.context.epoch)
 	}
+	if g.reInit != nil {
+		return ErrReInit
+	}
 	return nil
 }
 
@@ -163,6 +166,8 @@ func (g *Group) receiveProposal(content *authenticatedContent, leaf *LeafNode) (
 		result.Leaf = p.keyPackage.leaf
 	case ProposalUpdate:
 		result.Leaf = p.leaf
+	case ProposalReInit:
+		result.ReInit = p.reInit.clone()
 	}
 	g.cacheProposal(content, nil)
 	return result, nil

@@ -108,7 +108,8 @@ func (g *Group) resolve(committer LeafIndex, list []proposalOrRef) ([]sourcedPro
 
 // gather gives the proposals of an own commit: those asked for, and of those
 // received all that go together with them. Of several for one leaf, its own
-// leaving counts first, then what is asked for, then the latest.
+// leaving counts first, then what is asked for, then the latest. A PSK that is
+// missing here is left out.
 func (g *Group) gather(asked []Proposal) []sourcedProposal {
 	var list []sourcedProposal
 	taken := map[string]bool{}
@@ -134,11 +135,12 @@ func (g *Group) gather(asked []Proposal) []sourcedProposal {
 	}
 	for _, p := range slices.Backward(g.proposals) {
 		own := p.sender == g.own && p.typ == ProposalUpdate || p.typ == ProposalRemove && p.removed == g.own
-		if !own && !p.rejected {
+		useless := p.typ == ProposalPSK && !g.hasPSK(p.psk)
+		if !own && !p.rejected && !useless {
 			claim(p.sourcedProposal)
 		}
 	}
-	return list
+	return settleReInit(list)
 }
 
 // slot names what a proposal is about: only one proposal of a commit may be.

@@ -23,6 +23,7 @@ type outcome struct {
 	added      []LeafIndex   // ascending
 	joiners    []*KeyPackage // of added, in order
 	psks       []pskID
+	reInit     *ReInit
 	proposals  []CommittedProposal
 	needsPath  bool
 }
@@ -76,6 +77,10 @@ func checkList(committer LeafIndex, list []sourcedProposal) error {
 			extensions = true
 		case ProposalPSK:
 			err = touchPSK(p.psk)
+		case ProposalReInit:
+			if len(list) > 1 {
+				err = invalid("12.2", "re-initialisation together with other proposals")
+			}
 		case ProposalExternalInit:
 			err = invalid("12.2", "external init by a member")
 		default:
@@ -114,6 +119,8 @@ func (g *Group) apply(committer LeafIndex, list []sourcedProposal) (*outcome, er
 			o.removed = append(o.removed, p.sender)
 		case ProposalPSK:
 			o.psks = append(o.psks, p.psk)
+		case ProposalReInit:
+			o.reInit = p.reInit.clone()
 		}
 	}
 	for _, p := range list {
@@ -183,7 +190,9 @@ func (g *Group) checkProposal(p *Proposal, sender LeafIndex, extensions []Extens
 	case ProposalGroupContextExtensions:
 		return checkContextExtensions(p.extensions)
 	case ProposalPSK:
-		return g.suite.checkPSK(p.psk)
+		return g.checkPSK(p.psk)
+	case ProposalReInit:
+		return p.reInit.check()
 	case ProposalSelfRemove:
 		if g.cur.tree.leaf(sender) == nil {
 			return invalid("mls-extensions SelfRemove", "leaf %d that leaves is blank", sender)

@@ -24,6 +24,7 @@ type ReceivedProposal struct {
 	Target     LeafIndex   // of a Remove: who; else the sender
 	Leaf       *LeafNode   // of an Add or Update: the new leaf
 	Extensions []Extension // of GroupContextExtensions: the new ones
+	ReInit     *ReInit     // of a ReInit: what is to take the group's place
 	AAD        []byte
 
 	ref []byte
@@ -48,6 +49,10 @@ type StagedCommit struct {
 	// Proposals tells what the commit does and who asked for it: the committer
 	// for proposals by value, any member for others. For the roles of the application.
 	Proposals []CommittedProposal
+
+	// ReInit is what takes the group's place where the commit closes it, else
+	// nil. Once such a commit is merged, nobody can send to the group any more.
+	ReInit *ReInit
 
 	suite     *suite
 	base      *epoch

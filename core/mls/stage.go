@@ -24,7 +24,7 @@ func (g *Group) stage(content *authenticatedContent) (*StagedCommit, error) {
 	}
 	staged := &StagedCommit{
 		Epoch: g.cur.context.epoch, Committer: committer, AAD: content.content.aad, suite: g.suite, base: g.cur,
-		Proposals: out.proposals,
+		Proposals: out.proposals, ReInit: out.reInit,
 	}
 	updated := out.updated
 	var steps []pathStep

@@ -94,6 +94,26 @@ func (k *x448KEM) open(private, enc, info, ciphertext []byte) ([]byte, error) {
 
 type ed448Scheme struct{}
 
+func (ed448Scheme) generate() (crypto.Signer, error) {
+	_, key, err := ed448.GenerateKey(rand.Reader)
+	return key, err
+}
+
+func (ed448Scheme) marshalPrivate(signer crypto.Signer) ([]byte, error) {
+	key, ok := signer.(ed448.PrivateKey)
+	if !ok || len(key) != ed448.PrivateKeySize {
+		return nil, fmt.Errorf("%w: want an Ed448 private key", ErrSigner)
+	}
+	return key.Seed(), nil
+}
+
+func (ed448Scheme) parsePrivate(private []byte) (crypto.Signer, error) {
+	if len(private) != ed448.SeedSize {
+		return nil, fmt.Errorf("%w: Ed448 seed of %d bytes", ErrSigner, len(private))
+	}
+	return ed448.NewKeyFromSeed(private), nil
+}
+
 func (ed448Scheme) publicOf(signer crypto.Signer) ([]byte, error) {
 	public, ok := signer.Public().(ed448.PublicKey)
 	if !ok {

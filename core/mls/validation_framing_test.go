@@ -1,7 +1,7 @@
 package mls
 
 import (
-	"crypto/ed25519"
+	"crypto"
 	"errors"
 	"testing"
 )
@@ -94,7 +94,7 @@ func TestFramingValidation(t *testing.T) {
 		edit(m)
 		return marshal(&message{wireFormat: wirePublic, public: m})
 	}
-	private := func(body []byte, signer ed25519.PrivateKey, as LeafIndex, pad byte) []byte {
+	private := func(body []byte, signer crypto.Signer, as LeafIndex, pad byte) []byte {
 		content := g.content(contentApplication, body, nil)
 		content.content.sender.index = uint32(as)
 		if err := content.sign(g.suite, signer, g.cur.contextRaw); err != nil {
