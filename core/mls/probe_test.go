@@ -212,3 +212,21 @@ func TestProbe(t *testing.T) {
 		t.Error("a changed flag is not in the dump")
 	}
 }
+
+// resists checks that a message is refused with this error (as of expect) and
+// that not a byte of the group or its records is another one after it.
+func (p *peer) resists(t testing.TB, message []byte, want any) {
+	t.Helper()
+	before := dump(p.g)
+	_, err := p.g.Process(message)
+	if err == nil {
+		t.Fatalf("%s processes what breaks %v", p.name, want)
+	}
+	expect(t, err, want)
+	if c := p.g.TakeChanges(); len(c) != 0 {
+		t.Errorf("%s: a refused message changed %d records", p.name, len(c))
+	}
+	if dump(p.g) != before {
+		t.Errorf("%s: a refused message changed the group", p.name)
+	}
+}
