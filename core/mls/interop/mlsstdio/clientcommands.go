@@ -18,7 +18,7 @@ type greeting struct {
 
 // features are those parts of the protocol that an implementation may lack.
 var features = []string{
-	"add-with-path", "add-without-path", "extensions-with-path", "join-unmerged", "reject", "save", "self-remove", "sender",
+	"add-with-path", "add-without-path", "commit-extensions", "join-unmerged", "reject", "save", "self-remove", "sender",
 	"update-proposal",
 }
 

@@ -38,25 +38,24 @@ func converse(t *testing.T, suite int, a, b *endpoint) {
 	w.commit(alice, params{})
 	w.propose(alice, params{"type": "psk", "psk_id": octets("psk")})
 	w.commit(bob, params{})
-	if alice.can("update-proposal") {
-		w.propose(alice, params{"type": "update"})
-		w.commit(bob, params{})
-	}
 	extensions := []extension{{testExtension, octets("a name")}}
-	w.propose(bob, params{"type": "group_context_extensions", "extensions": extensions})
-	if alice.can("extensions-with-path") {
-		w.commit(alice, params{"aad": octets("aad of a commit")})
-	} else {
-		// A commit with a path for another reason.
-		w.commit(alice, params{"removes": []uint32{dave.info().Own}})
+	for _, pair := range [][2]*member{{alice, bob}, {bob, alice}} {
+		proposer, committer := pair[0], pair[1]
+		if proposer.can("update-proposal") {
+			w.propose(proposer, params{"type": "update"})
+			w.commit(committer, params{})
+		}
+		if committer.can("commit-extensions") {
+			extensions[0].Data = append(extensions[0].Data, '!')
+			w.propose(proposer, params{"type": "group_context_extensions", "extensions": extensions})
+			w.commit(committer, params{"aad": octets("aad of a commit")})
+		}
 	}
 	if got := fmt.Sprint(bob.info().Extensions); got != fmt.Sprint(extensions) {
 		t.Errorf("the group's extensions are %s", got)
 	}
 	w.say(bob)
-	if slices.Contains(w.members, dave) {
-		w.remove(bob, dave)
-	}
+	w.remove(bob, dave)
 	w.say(alice)
 }
 

@@ -171,20 +171,13 @@ func (r *wanderer) removeOne() bool {
 // extend changes the group's extensions by the commit of one who can.
 func (r *wanderer) extend() bool {
 	by := r.any()
-	if !by.can("extensions-with-path") {
+	if !by.can("commit-extensions") {
 		return false
 	}
 	data := octets{byte(r.Uint32()), byte(r.Uint32())}
 	r.commit(by, params{"extensions": []extension{{testExtension, data}}})
 	by.unmerged = false
 	return true
-}
-
-// committed has one member commit what has been proposed.
-func (r *wanderer) committed(by *member, p params, joiners ...*member) {
-	if r.commit(by, p, joiners...); by.can("extensions-with-path") && p["no_path"] != true {
-		by.unmerged = false
-	}
 }
 
 func (r *wanderer) proposeAdd() bool {
@@ -221,7 +214,7 @@ func (r *wanderer) proposeRemove() bool {
 	proposer := r.but(whom)
 	r.propose(proposer, params{"type": "remove", "leaf": whom.info().Own})
 	committer := r.but(whom)
-	r.committed(committer, params{})
+	r.commit(committer, params{})
 	committer.unmerged = false
 	return true
 }

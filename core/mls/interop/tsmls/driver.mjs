@@ -2,6 +2,7 @@
 // standard input, an answer to each on the standard output.
 
 import { createInterface } from "node:readline"
+import { p256, p384, p521 } from "@noble/curves/nist.js"
 import {
   acceptAll, bytesToBase64, ciphersuites, createApplicationMessage, createCommit, createGroup,
   createGroupInfoWithExternalPub, createGroupInfoWithExternalPubAndRatchetTree, createProposal, decodeGroupState,
@@ -114,6 +115,15 @@ function admit(handle, client, state) {
   return stateOf(group)
 }
 
+// newSignatureKey goes around ts-mls' own keygen where that gives compressed points:
+// RFC 9420 §5.1.1 has ECDSA keys uncompressed.
+async function newSignatureKey(suite, cs) {
+  const curve = { 2: p256, 5: p521, 7: p384 }[suite]
+  if (curve === undefined) return cs.signature.keygen()
+  const signKey = curve.utils.randomSecretKey()
+  return { signKey, publicKey: curve.getPublicKey(signKey, false) }
+}
+
 async function freshKeyPackage(client) {
   const capabilities = defaultCapabilities()
   capabilities.extensions = [...new Set([...capabilities.extensions, ...client.extensions])]
@@ -198,7 +208,7 @@ const commands = {
     if (name === undefined) throw unsupported(`cipher suite ${p.suite}`)
     const cs = await getCiphersuiteImpl(getCiphersuiteFromName(name))
     if (p.signature_private_key !== undefined) throw unsupported("ts-mls does not give the public key of a private one")
-    const key = await cs.signature.keygen()
+    const key = await newSignatureKey(p.suite, cs)
     const identity = optionalBytes(p.identity, "identity") ?? new TextEncoder().encode(p.client)
     clients.set(p.client, { cs, key, identity, extensions: p.extensions ?? [], keyPackages: [], psks: new Map() })
     return { signature_key: hex(key.publicKey), signature_private_key: hex(key.signKey) }
