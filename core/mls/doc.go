@@ -2,13 +2,13 @@
 // on fresh keys with every change, so that what is said can be read by those who
 // are members then and by nobody else, not even later with all keys of today.
 //
-// It has every suite of the RFC and [SuiteXWing], which also holds against quantum
-// computers. It knows nothing of networks, of storage or of what an identity is.
+// It has every suite of the RFC and five that also hold against quantum
+// computers, [SuiteXWing] first among them. It knows nothing of networks, of storage or of what an identity is.
 //
 // # From nothing to a conversation
 //
-// A client publishes KeyPackages ([NewKeyPackage]) and keeps their private
-// halves. Another one that has made a group ([Create]) adds it by [Group.Commit]
+// A client makes itself a signature key ([GenerateSigner]), publishes KeyPackages
+// ([NewKeyPackage]) and keeps their private halves. Another one that has made a group ([Create]) adds it by [Group.Commit]
 // with an [AddProposal], publishes the commit's Message to the members and its
 // Welcome to the newcomer, who enters by [Join]. From then on [Group.Seal]
 // encrypts, and [Group.Process] takes whatever comes in.

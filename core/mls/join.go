@@ -76,12 +76,13 @@ func Join(cfg Config, signer crypto.Signer, bundle *KeyPackageBundle, welcomeMes
 // validates both against each other.
 func (c *Config) joinTree(s *suite, info *groupInfo, given []byte) (*ratchetTree, error) {
 	if info.context.suite != s.id {
-		return nil, invalid("12.4.3.1", "group is of %v, the welcome of %v", info.context.suite, s.id)
+		return nil, invalid("12.4.3.1", "group is of %v instead of %v", info.context.suite, s.id)
 	}
-	for _, list := range [][]Extension{info.extensions, info.context.extensions} {
-		if err := checkExtensions(list); err != nil {
-			return nil, err
-		}
+	if err := checkExtensions(info.extensions); err != nil {
+		return nil, err
+	}
+	if err := checkContextExtensions(info.context.extensions); err != nil {
+		return nil, err
 	}
 	if data, ok := findExtension(info.extensions, ExtRatchetTree); ok {
 		given = data
@@ -107,6 +108,9 @@ func (c *Config) joinTree(s *suite, info *groupInfo, given []byte) (*ratchetTree
 		return nil, err
 	}
 	if err := t.census.supports(info.context.extensions); err != nil {
+		return nil, err
+	}
+	if err := c.authenticateExternalSenders(info.context.groupID, nil, info.context.extensions); err != nil {
 		return nil, err
 	}
 	t.members(func(i LeafIndex, leaf *LeafNode) bool {

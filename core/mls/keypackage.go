@@ -131,7 +131,7 @@ func readKeyPackage(r *reader) *KeyPackage {
 type KeyPackageOptions struct {
 	Suite          Suite
 	Credential     Credential
-	Signer         crypto.Signer // the signature key of the suite: ed25519.PrivateKey for SuiteX25519 and SuiteXWing
+	Signer         crypto.Signer // a signature key of the suite, see GenerateSigner
 	LeafExtensions []Extension
 	// NotBefore and NotAfter bound its use; zero values mean an hour ago and 90 days ahead.
 	NotBefore, NotAfter time.Time

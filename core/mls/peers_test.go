@@ -2,8 +2,7 @@ package mls
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
+	"crypto"
 	"errors"
 	"fmt"
 	"testing"
@@ -16,7 +15,7 @@ type peer struct {
 	name   string
 	suite  Suite
 	cfg    Config
-	signer ed25519.PrivateKey
+	signer crypto.Signer
 	bundle *KeyPackageBundle
 	g      *Group
 	store  records
@@ -24,7 +23,7 @@ type peer struct {
 
 func newPeer(t testing.TB, suite Suite, name string) *peer {
 	t.Helper()
-	_, signer, err := ed25519.GenerateKey(rand.Reader)
+	signer, err := GenerateSigner(suite)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +184,10 @@ func newGroupOf(t testing.TB, suite Suite, n int) []*peer {
 }
 
 func eachSuite(t *testing.T, f func(*testing.T, Suite)) {
-	for _, s := range []Suite{SuiteX25519, SuiteXWing} {
-		t.Run(s.String(), func(t *testing.T) { f(t, s) })
+	for _, s := range suites {
+		t.Run(s.id.String(), func(t *testing.T) {
+			t.Parallel()
+			f(t, s.id)
+		})
 	}
 }

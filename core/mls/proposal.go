@@ -3,8 +3,7 @@ package mls
 // ProposalType is an id of RFC 9420 §17.4.
 type ProposalType uint16
 
-// The proposal types that can be decoded. This package applies Add, Update,
-// Remove, GroupContextExtensions and SelfRemove.
+// The proposal types that can be decoded. All but ReInit can be applied.
 const (
 	ProposalAdd                    ProposalType = 0x0001
 	ProposalUpdate                 ProposalType = 0x0002
@@ -103,6 +102,33 @@ func readProposal(r *reader) *Proposal {
 		r.fail("unknown proposal type %#04x", uint16(p.typ))
 	}
 	return p
+}
+
+// mayPropose tells whether such senders may send such proposals (§12.1.6, §12.1.8,
+// §12.4.3.2).
+func (s SenderType) mayPropose(t ProposalType) bool {
+	switch s {
+	case SenderMember:
+		return t != ProposalExternalInit
+	case SenderExternal:
+		switch t {
+		case ProposalAdd, ProposalRemove, ProposalPSK, ProposalReInit, ProposalGroupContextExtensions:
+			return true
+		}
+	case SenderNewMemberProposal:
+		return t == ProposalAdd
+	case SenderNewMemberCommit:
+		return t == ProposalExternalInit || t == ProposalRemove || t == ProposalPSK
+	}
+	return false
+}
+
+func (s SenderType) notAllowed(t ProposalType) error {
+	section := "12.1.8"
+	if t == ProposalExternalInit {
+		section = "12.1.6"
+	}
+	return invalid(section, "proposal of type %#04x by a sender of type %d", uint16(t), s)
 }
 
 // needsPath tells whether a commit of this proposal must have a path (§17.4).

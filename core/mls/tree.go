@@ -123,8 +123,9 @@ func (t *ratchetTree) grow(leaves uint32) {
 	t.hashes = append(t.hashes, make([][]byte, more)...)
 }
 
-// add puts a leaf at the leftmost blank place (§12.1.1).
-func (t *ratchetTree) add(leaf *LeafNode) LeafIndex {
+// vacancy finds the leftmost blank place, where the tree grows if there is none,
+// for a leaf that is going to be put there (§7.7).
+func (t *ratchetTree) vacancy() LeafIndex {
 	i := t.firstBlank
 	for t.leaf(i) != nil {
 		i++
@@ -133,6 +134,12 @@ func (t *ratchetTree) add(leaf *LeafNode) LeafIndex {
 	if uint32(i) >= t.leaves() {
 		t.grow(2 * t.leaves())
 	}
+	return i
+}
+
+// add puts a leaf at the leftmost blank place (§12.1.1).
+func (t *ratchetTree) add(leaf *LeafNode) LeafIndex {
+	i := t.vacancy()
 	t.set(i.node(), node{leaf: leaf.detach()})
 	for _, x := range directPath(i.node(), t.leaves()) {
 		if p := t.nodes[x].parent; p != nil {

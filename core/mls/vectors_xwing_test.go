@@ -69,7 +69,7 @@ func writeXWing(t *testing.T, file string) {
 	carol.join(staged.Welcome)
 	p := passiveVector{
 		CipherSuite: SuiteXWing, KeyPackage: marshal(&message{wireFormat: wireKeyPackage, keyPackage: bob.bundle.kp}),
-		Signature: bob.signer.Seed(), Encryption: bob.bundle.encryptPrivate, Init: bob.bundle.initPrivate,
+		Signature: mustSigner(t, bob), Encryption: bob.bundle.encryptPrivate, Init: bob.bundle.initPrivate,
 		Welcome: staged.Welcome, Authenticator: alice.g.EpochAuthenticator(),
 	}
 	proposal, err := carol.g.ProposeUpdate(nil)
@@ -101,4 +101,12 @@ func writeXWing(t *testing.T, file string) {
 
 func keyPairOf(s *suite, seed []byte) (private, public hexBytes, err error) {
 	return s.kem.deriveKeyPair(seed)
+}
+
+func mustSigner(t *testing.T, p *peer) []byte {
+	b, err := MarshalSigner(p.suite, p.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
