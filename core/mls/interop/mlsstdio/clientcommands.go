@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto"
 	"fmt"
 	"strings"
 
@@ -18,8 +19,8 @@ type greeting struct {
 
 // features are those parts of the protocol that an implementation may lack.
 var features = []string{
-	"add-with-path", "add-without-path", "commit-extensions", "join-unmerged", "reject", "save", "self-remove", "sender",
-	"update-proposal",
+	"add-with-path", "commit-extensions", "external-psk", "join-unmerged", "last-resort", "reject", "self-remove", "sender",
+	"signature-private-key", "update-proposal",
 }
 
 func (s *session) hello(none) (greeting, error) {
@@ -40,11 +41,15 @@ type clientParams struct {
 	Identity   octets   `json:"identity"`
 	PrivateKey octets   `json:"signature_private_key"`
 	Extensions []uint16 `json:"extensions"`
+	Handshakes string   `json:"handshakes"`
 }
 
 type clientResult struct {
-	SignatureKey octets `json:"signature_key"`
-	PrivateKey   octets `json:"signature_private_key"`
+	PrivateKey octets `json:"signature_private_key"`
+}
+
+var policies = map[string]mls.HandshakePolicy{
+	"": mls.HandshakesPrivate, "private": mls.HandshakesPrivate, "mixed": mls.HandshakesMixed, "public": mls.HandshakesPublic,
 }
 
 func (s *session) client(p clientParams) (clientResult, error) {
@@ -54,17 +59,34 @@ func (s *session) client(p clientParams) (clientResult, error) {
 	if _, taken := s.clients[p.Client]; taken {
 		return clientResult{}, &protocolError{"handle-taken", fmt.Sprintf("there is a client %.40q already", p.Client)}
 	}
-	key, err := newSignatureKey(mls.Suite(p.Suite), p.PrivateKey)
+	policy, ok := policies[p.Handshakes]
+	if !ok {
+		return clientResult{}, badRequest("handshakes are private, mixed or public, not %.40q", p.Handshakes)
+	}
+	suite := mls.Suite(p.Suite)
+	signer, err := signerOf(suite, p.PrivateKey)
 	if err != nil {
 		return clientResult{}, err
 	}
-	c := &client{suite: mls.Suite(p.Suite), identity: p.Identity, key: key, psks: map[string][]byte{}}
+	private, err := mls.MarshalSigner(suite, signer)
+	if err != nil {
+		return clientResult{}, err
+	}
+	c := &client{suite: suite, identity: p.Identity, signer: signer, handshakes: policy, psks: map[string][]byte{}}
 	c.capabilities.Extensions = p.Extensions
 	if p.Identity == nil {
 		c.identity = []byte(p.Client)
 	}
 	s.clients[p.Client] = c
-	return clientResult{key.public, key.private}, nil
+	return clientResult{private}, nil
+}
+
+// signerOf takes the private key given, or makes one.
+func signerOf(suite mls.Suite, private []byte) (crypto.Signer, error) {
+	if private != nil {
+		return mls.ParseSigner(suite, private)
+	}
+	return mls.GenerateSigner(suite)
 }
 
 type pskParams struct {
@@ -101,7 +123,7 @@ func (s *session) keyPackage(p keyPackageParams) (keyPackageResult, error) {
 		return keyPackageResult{}, err
 	}
 	b, err := mls.NewKeyPackage(mls.KeyPackageOptions{
-		Suite: c.suite, Credential: mls.BasicCredential(c.identity), Signer: c.key.Signer,
+		Suite: c.suite, Credential: mls.BasicCredential(c.identity), Signer: c.signer,
 		LastResort: p.LastResort, ExtraCapabilities: c.capabilities,
 	})
 	if err != nil {

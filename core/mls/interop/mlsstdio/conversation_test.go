@@ -9,7 +9,7 @@ import (
 // converse goes through the operations in turn, each by a at one side and by b at
 // the other, whichever implementations they are of.
 func converse(t *testing.T, suite int, a, b *endpoint) {
-	w := newWorld(t, suite, a)
+	w := newWorld(t, suite, func() string { return "private" }, a)
 	w.add(w.members[0], params{}, b)
 	alice, bob := w.members[0], w.members[1]
 	w.say(alice)
@@ -57,6 +57,18 @@ func converse(t *testing.T, suite int, a, b *endpoint) {
 	w.say(bob)
 	w.remove(bob, dave)
 	w.say(alice)
+	w.enter(b, alice, nil, params{})
+	w.enter(a, bob, nil, params{"tree_apart": true, "aad": octets("let me in")})
+	w.enter(alice.endpoint, bob, alice, params{})
+	w.enter(bob.endpoint, alice, bob, params{})
+	for _, m := range w.members {
+		w.say(m)
+		w.update(m)
+	}
+	w.add(alice, params{"no_path": true, "omit_tree": true}, b)
+	w.settle()
+	w.add(bob, params{"no_path": true, "omit_tree": true}, a)
+	w.export()
 }
 
 // settle has those who have been added send a path each, so that no leaf is unmerged.

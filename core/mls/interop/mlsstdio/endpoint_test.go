@@ -138,11 +138,13 @@ func (e *endpoint) refuses(name, cmd string, p params) {
 }
 
 // newClient makes a client of a suite and gives its handle.
-func (e *endpoint) newClient(suite int) string {
+func (e *endpoint) newClient(suite int, handshakes string) string {
 	e.t.Helper()
 	e.clients++
 	handle := fmt.Sprintf("%s %d", e.name, e.clients)
-	e.call("client", params{"client": handle, "suite": suite, "extensions": []uint16{testExtension}}, nil)
+	e.call("client", params{
+		"client": handle, "suite": suite, "extensions": []uint16{testExtension}, "handshakes": handshakes,
+	}, nil)
 	e.call("psk", params{"client": handle, "psk_id": octets("psk"), "secret": octets("a secret from elsewhere")}, nil)
 	return handle
 }

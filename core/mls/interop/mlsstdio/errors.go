@@ -50,6 +50,7 @@ var names = []struct {
 	{mls.ErrTooManyProposals, "too-many-proposals"},
 	{mls.ErrMissingPSK, "missing-psk"},
 	{mls.ErrSigner, "signer"},
+	{mls.ErrPublicHandshake, "public-handshake"},
 }
 
 func failureOf(err error) *failure {

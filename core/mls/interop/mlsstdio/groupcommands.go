@@ -59,7 +59,7 @@ func (s *session) create(p createParams) (groupState, error) {
 		return groupState{}, err
 	}
 	g, err := mls.Create(c.config(), mls.CreateParams{
-		GroupID: p.GroupID, Suite: c.suite, Credential: mls.BasicCredential(c.identity), Signer: c.key.Signer,
+		GroupID: p.GroupID, Suite: c.suite, Credential: mls.BasicCredential(c.identity), Signer: c.signer,
 		GroupContextExtensions: toExtensions(p.Extensions), ExtraCapabilities: c.capabilities,
 	})
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *session) join(p joinParams) (groupState, error) {
 		return groupState{}, err
 	}
 	for i, b := range c.bundles {
-		g, err := mls.Join(c.config(), c.key.Signer, b, p.Welcome, p.Tree)
+		g, err := mls.Join(c.config(), c.signer, b, p.Welcome, p.Tree)
 		if errors.Is(err, mls.ErrNoKeyPackage) {
 			continue
 		}
@@ -151,7 +151,7 @@ func (s *session) restore(p restoreParams) (groupState, error) {
 	for _, r := range p.Records {
 		loaded.records[string(r[0])] = r[1]
 	}
-	loaded.Group, err = mls.Load(c.config(), c.key.Signer, func(yield func(key, value []byte) bool) {
+	loaded.Group, err = mls.Load(c.config(), c.signer, func(yield func(key, value []byte) bool) {
 		for k, v := range loaded.records {
 			if !yield([]byte(k), v) {
 				return

@@ -59,6 +59,7 @@ type commitParams struct {
 	PSKs       []octets     `json:"psks"`
 	Extensions *[]extension `json:"extensions"` // null leaves them as they are
 	NoPath     bool         `json:"no_path"`
+	OmitTree   bool         `json:"omit_tree"` // from the Welcome
 	AAD        octets       `json:"aad"`
 }
 
@@ -86,6 +87,7 @@ func (p *commitParams) proposals() ([]mls.Proposal, error) {
 type commitResult struct {
 	Message octets      `json:"message"`
 	Welcome octets      `json:"welcome,omitempty"`
+	Tree    octets      `json:"tree,omitempty"` // where the Welcome is without it
 	Commit  *commitInfo `json:"commit"`
 }
 
@@ -99,11 +101,17 @@ func (s *session) commit(p commitParams) (commitResult, error) {
 		return commitResult{}, err
 	}
 	defer g.keep()
-	staged, err := g.Commit(mls.CommitOptions{Proposals: list, AddOnly: p.NoPath, AAD: p.AAD})
+	staged, err := g.Commit(mls.CommitOptions{Proposals: list, AddOnly: p.NoPath, OmitTree: p.OmitTree, AAD: p.AAD})
 	if err != nil {
 		return commitResult{}, err
 	}
-	return commitResult{staged.Message, staged.Welcome, describe(staged)}, nil
+	r := commitResult{Message: staged.Message, Welcome: staged.Welcome, Commit: describe(staged)}
+	if p.OmitTree && r.Welcome != nil {
+		if r.Tree, err = staged.RatchetTree(); err != nil {
+			return commitResult{}, err
+		}
+	}
+	return r, nil
 }
 
 // processResult is what a message is; Kind says which of the others is set.
@@ -131,6 +139,7 @@ type proposalInfo struct {
 type commitInfo struct {
 	Epoch         uint64         `json:"epoch"` // that it ends
 	Committer     uint32         `json:"committer"`
+	External      bool           `json:"external"` // the committer joins by it
 	AAD           octets         `json:"aad"`
 	Added         []memberInfo   `json:"added"`
 	Removed       []memberInfo   `json:"removed"`
@@ -142,7 +151,7 @@ type commitInfo struct {
 
 func describe(c *mls.StagedCommit) *commitInfo {
 	info := &commitInfo{
-		Epoch: c.Epoch, Committer: uint32(c.Committer), AAD: c.AAD, RemovesSelf: c.RemovesSelf(),
+		Epoch: c.Epoch, Committer: uint32(c.Committer), External: c.External, AAD: c.AAD, RemovesSelf: c.RemovesSelf(),
 		Authenticator: c.EpochAuthenticator(), Proposals: []proposalInfo{},
 		Added: membersOf(c.Added), Removed: membersOf(c.Removed), Updated: membersOf(c.Updated),
 	}

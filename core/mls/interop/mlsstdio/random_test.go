@@ -34,7 +34,8 @@ type wanderer struct {
 // wander does random operations among members at both endpoints.
 func wander(t *testing.T, suite int, seed uint64, a, b *endpoint) {
 	r := &wanderer{Rand: rand.New(rand.NewPCG(seed, uint64(suite))), sides: [2]*endpoint{a, b}, done: map[string]int{}}
-	r.world = newWorld(t, suite, r.sides[r.IntN(2)])
+	policy := func() string { return []string{"mixed", "public"}[r.IntN(2)] }
+	r.world = newWorld(t, suite, policy, r.sides[r.IntN(2)])
 	r.addTo(a)
 	r.addTo(b)
 	r.addTo(r.sides[r.IntN(2)])
@@ -67,6 +68,8 @@ var operations = []struct {
 	{"propose remove", 2, (*wanderer).proposeRemove},
 	{"propose update", 2, (*wanderer).proposeUpdate},
 	{"propose psk", 1, (*wanderer).proposePSK},
+	{"enter", 3, (*wanderer).enterOne},
+	{"resync", 2, (*wanderer).resyncOne},
 	{"restore", 1, func(r *wanderer) bool { r.restore(r.any()); return true }},
 	{"export", 1, func(r *wanderer) bool { r.export(); return true }},
 }
@@ -234,5 +237,24 @@ func (r *wanderer) proposePSK() bool {
 	proposer, committer := r.two()
 	r.propose(proposer, params{"type": "psk", "psk_id": octets("psk")})
 	r.commit(committer, params{})
+	return true
+}
+
+// enterOne has somebody new join by an external commit.
+func (r *wanderer) enterOne() bool {
+	side := r.sides[r.IntN(2)]
+	if len(r.at(side)) >= 3 {
+		return false
+	}
+	r.beforeJoin(side, false)
+	r.enter(side, r.any(), nil, params{"tree_apart": r.IntN(2) == 0})
+	return true
+}
+
+// resyncOne has a member lose its group and come back.
+func (r *wanderer) resyncOne() bool {
+	who, teller := r.two()
+	r.beforeJoin(who.endpoint, false)
+	r.enter(who.endpoint, teller, who, params{"tree_apart": r.IntN(2) == 0})
 	return true
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto"
 	"fmt"
 
 	"quicprochat/core/mls"
@@ -20,14 +21,15 @@ func newSession() *session {
 type client struct {
 	suite        mls.Suite
 	identity     []byte
-	key          *signatureKey
+	signer       crypto.Signer
+	handshakes   mls.HandshakePolicy
 	capabilities mls.Capabilities
 	bundles      []*mls.KeyPackageBundle // that no Welcome has used yet
 	psks         map[string][]byte
 }
 
 func (c *client) config() mls.Config {
-	return mls.Config{Auth: anybody{}, ExternalPSK: func(id []byte) ([]byte, bool) {
+	return mls.Config{Auth: anybody{}, Handshakes: c.handshakes, ExternalPSK: func(id []byte) ([]byte, bool) {
 		secret, ok := c.psks[string(id)]
 		return secret, ok
 	}}
@@ -36,7 +38,8 @@ func (c *client) config() mls.Config {
 // anybody takes every credential to be genuine.
 type anybody struct{}
 
-func (anybody) ValidateLeaf(mls.LeafContext, *mls.LeafNode) error { return nil }
+func (anybody) ValidateLeaf(mls.LeafContext, *mls.LeafNode) error       { return nil }
+func (anybody) ValidateExternalSender([]byte, mls.ExternalSender) error { return nil }
 
 // group is a member's view of a group, with its records as a vault would have them.
 type group struct {
@@ -71,7 +74,7 @@ func (s *session) groupOf(handle string) (*group, error) {
 	return nil, &protocolError{"unknown-handle", fmt.Sprintf("there is no group %.40q", handle)}
 }
 
-// newGroup says whether a handle can be given to a new group.
+// mayName says whether a handle can be given to a new group.
 func (s *session) mayName(handle string) error {
 	if handle == "" {
 		return badRequest("group is missing")

@@ -12,6 +12,7 @@ import (
 type world struct {
 	t       testing.TB
 	suite   int
+	policy  func() string // of the next client's handshakes
 	members []*member
 	n       int // messages said so far
 }
@@ -24,9 +25,9 @@ type member struct {
 	unmerged bool
 }
 
-func newWorld(t testing.TB, suite int, founder *endpoint) *world {
+func newWorld(t testing.TB, suite int, policy func() string, founder *endpoint) *world {
 	t.Helper()
-	w := &world{t: t, suite: suite}
+	w := &world{t: t, suite: suite, policy: policy}
 	m := w.newMember(founder)
 	m.call("create", params{"client": m.handle, "group": m.handle, "group_id": octets("a group")}, nil)
 	w.members = []*member{m}
@@ -35,7 +36,7 @@ func newWorld(t testing.TB, suite int, founder *endpoint) *world {
 
 func (w *world) newMember(at *endpoint) *member {
 	w.t.Helper()
-	return &member{endpoint: at, handle: at.newClient(w.suite)}
+	return &member{endpoint: at, handle: at.newClient(w.suite, w.policy())}
 }
 
 // on makes a request about a member's group.
@@ -124,7 +125,11 @@ func (w *world) commit(by *member, p params, joiners ...*member) commitInfo {
 
 func (w *world) join(m *member, c commitResult) {
 	w.t.Helper()
-	m.call("join", params{"client": m.handle, "group": m.handle, "welcome": c.Welcome}, nil)
+	p := params{"client": m.handle, "group": m.handle, "welcome": c.Welcome}
+	if c.Tree != nil {
+		p["tree"] = c.Tree
+	}
+	m.call("join", p, nil)
 	w.members = append(w.members, m)
 }
 
@@ -271,4 +276,40 @@ func (w *world) race(loser, winner *member) {
 	if s := loser.info(); s.Pending {
 		w.t.Errorf("%s still waits for the commit that has lost", loser.handle)
 	}
+}
+
+// enter has a client join by an external commit, told how by a member. Where it
+// replaces one, it is that client, which has lost its group.
+func (w *world) enter(at *endpoint, teller, replaces *member, p params) *member {
+	w.t.Helper()
+	var m *member
+	if replaces == nil {
+		m = w.newMember(at)
+	} else {
+		m = replaces
+		p["replace"] = m.info().Own
+	}
+	var told groupInfoResult
+	teller.on("groupinfo", params{"omit_tree": p["tree_apart"] == true}, &told)
+	if told.Tree != nil {
+		p["tree"] = told.Tree
+	}
+	delete(p, "tree_apart")
+	if replaces != nil {
+		m.on("drop", nil, nil)
+		w.members = slices.DeleteFunc(w.members, func(o *member) bool { return o == m })
+	}
+	p["client"], p["group"], p["group_info"] = m.handle, m.handle, told.GroupInfo
+	var entered externalJoinResult
+	m.call("external-join", p, &entered)
+	for _, o := range w.members {
+		if r := o.process(entered.Message); r.Kind != "commit" {
+			w.t.Fatalf("%s takes an external commit for a %s", o.handle, r.Kind)
+		}
+		o.on("merge", nil, nil)
+	}
+	m.unmerged = false
+	w.members = append(w.members, m)
+	w.check()
+	return m
 }

@@ -4,19 +4,21 @@
 import { createInterface } from "node:readline"
 import { p256, p384, p521 } from "@noble/curves/nist.js"
 import {
-  acceptAll, bytesToBase64, ciphersuites, createApplicationMessage, createCommit, createGroup,
-  createGroupInfoWithExternalPub, createGroupInfoWithExternalPubAndRatchetTree, createProposal, decodeGroupState,
+  acceptAll, bytesToBase64, ciphersuites, createApplicationMessage, createCommit, createGroup, createProposal, decodeGroupState,
   decodeMlsMessage, defaultCapabilities, defaultExtensionTypes, defaultKeyPackageEqualityConfig,
   defaultKeyRetentionConfig, defaultLifetime, defaultLifetimeConfig, defaultPaddingConfig, defaultAuthenticationService,
   encodeGroupState, encodeMlsMessage, generateKeyPackageWithKey, getCiphersuiteFromName, getCiphersuiteImpl, joinGroup,
   joinGroupExternal, makePskIndex, mlsExporter, processPrivateMessage, processPublicMessage,
 } from "ts-mls"
 import { encode } from "ts-mls/codec/tlsEncoder.js"
+import { decodeVarLenData, varLenDataEncoder } from "ts-mls/codec/variableLength.js"
+import { createGroupInfo } from "ts-mls/createCommit.js"
 import { makeKeyPackageRef } from "ts-mls/keyPackage.js"
 import { CodecError, CryptoVerificationError, UsageError, ValidationError } from "ts-mls/mlsError.js"
 import { decodeRatchetTree, ratchetTreeEncoder } from "ts-mls/ratchetTree.js"
 
-const features = ["external-join", "resync", "add-without-path", "tree-beside-welcome", "save"]
+// What the protocol lets an implementation lack, ts-mls lacks.
+const features = []
 
 const clientConfig = {
   keyRetentionConfig: defaultKeyRetentionConfig,
@@ -197,6 +199,19 @@ async function processAny(group, raw, applicationOnly) {
   return { kind: "commit", commit }
 }
 
+// unwrapExternalPub makes a list of extensions give the bare key to who looks for the
+// external_pub, as ts-mls does. The list itself, which the signature covers, has it
+// as RFC 9420 §12.4.3.2 says, with its length before it.
+function unwrapExternalPub(extensions) {
+  extensions.find = (predicate) => {
+    const found = Array.prototype.find.call(extensions, predicate)
+    if (found?.extensionType !== "external_pub") return found
+    const key = decodeVarLenData(found.extensionData, 0)
+    if (key === undefined || key[1] !== found.extensionData.length) throw new CodecError("external_pub")
+    return { ...found, extensionData: key[0] }
+  }
+}
+
 const commands = {
   hello() {
     return { protocol: 1, implementation: "ts-mls", suites: [1, 2, 3, 4, 5, 6, 7], features }
@@ -210,8 +225,12 @@ const commands = {
     if (p.signature_private_key !== undefined) throw unsupported("ts-mls does not give the public key of a private one")
     const key = await newSignatureKey(p.suite, cs)
     const identity = optionalBytes(p.identity, "identity") ?? new TextEncoder().encode(p.client)
-    clients.set(p.client, { cs, key, identity, extensions: p.extensions ?? [], keyPackages: [], psks: new Map() })
-    return { signature_key: hex(key.publicKey), signature_private_key: hex(key.signKey) }
+    const handshakes = p.handshakes ?? "private"
+    if (!["private", "mixed", "public"].includes(handshakes)) throw badRequest(`handshakes are private, mixed or public, not ${handshakes}`)
+    const publicHandshakes = handshakes === "public"
+    const extensions = p.extensions ?? []
+    clients.set(p.client, { cs, key, identity, publicHandshakes, extensions, keyPackages: [], psks: new Map() })
+    return { signature_private_key: hex(key.signKey) }
   },
 
   psk(p) {
@@ -256,7 +275,7 @@ const commands = {
   async propose(p) {
     const group = groupOf(p)
     const proposal = proposalOf({ ...p, nonce: nonce(group.client) })
-    const made = await createProposal(group.state, false, proposal, group.client.cs)
+    const made = await createProposal(group.state, group.client.publicHandshakes, proposal, group.client.cs)
     group.state = made.newState
     return { message: hex(encodeMlsMessage(made.message)) }
   },
@@ -273,7 +292,12 @@ const commands = {
     const authenticatedData = optionalBytes(p.aad, "aad") ?? new Uint8Array()
     const made = await createCommit(
       { state: group.state, pskIndex: pskIndex(group.client, group.state), cipherSuite: group.client.cs },
-      { extraProposals, ratchetTreeExtension: !p.omit_tree, authenticatedData },
+      {
+        extraProposals,
+        ratchetTreeExtension: !p.omit_tree,
+        authenticatedData,
+        wireAsPublicMessage: group.client.publicHandshakes,
+      },
     )
     group.pending = made.newState
     const result = { message: hex(encodeMlsMessage(made.commit)) }
@@ -333,8 +357,11 @@ const commands = {
 
   async groupinfo(p) {
     const { state, client } = groupOf(p)
-    const make = p.omit_tree ? createGroupInfoWithExternalPub : createGroupInfoWithExternalPubAndRatchetTree
-    const groupInfo = await make(state, [], client.cs)
+    const { publicKey } = await client.cs.hpke.deriveKeyPair(state.keySchedule.externalSecret)
+    const externalPub = encode(varLenDataEncoder)(await client.cs.hpke.exportPublicKey(publicKey))
+    const extensions = [{ extensionType: "external_pub", extensionData: externalPub }]
+    if (!p.omit_tree) extensions.push({ extensionType: "ratchet_tree", extensionData: encodeTree(state.ratchetTree) })
+    const groupInfo = await createGroupInfo(state.groupContext, state.confirmationTag, state, extensions, client.cs)
     const result = { group_info: hex(encodeMlsMessage({ version: "mls10", wireformat: "mls_group_info", groupInfo })) }
     if (p.omit_tree) result.tree = hex(encodeTree(state.ratchetTree))
     return result
@@ -347,6 +374,7 @@ const commands = {
     if (p.psks?.length) throw unsupported("PSKs in an external commit")
     const { groupInfo } = message(bytes(p.group_info, "group_info"), "mls_group_info")
     const given = tree(optionalBytes(p.tree, "tree"))
+    unwrapExternalPub(groupInfo.extensions)
     const resync = p.replace !== undefined && p.replace !== null
     const { publicPackage, privatePackage } = await freshKeyPackage(client)
     const aad = optionalBytes(p.aad, "aad")
