@@ -23,11 +23,12 @@ func badRequest(format string, args ...any) error {
 	return &protocolError{"bad-request", fmt.Sprintf(format, args...)}
 }
 
-// names has the name of each sentinel of the package.
+// names has the name of each sentinel of the package. The first that fits counts.
 var names = []struct {
 	err  error
 	name string
 }{
+	{mls.ErrCorruptState, "corrupt-state"}, // wraps what is wrong with a record
 	{mls.ErrMalformed, "malformed"},
 	{mls.ErrUnsupported, "unsupported"},
 	{mls.ErrWrongGroup, "wrong-group"},
@@ -45,7 +46,6 @@ var names = []struct {
 	{mls.ErrLeaving, "leaving"},
 	{mls.ErrNoKeyPackage, "no-key-package"},
 	{mls.ErrNoTree, "no-tree"},
-	{mls.ErrCorruptState, "corrupt-state"},
 	{mls.ErrMissingProposal, "missing-proposal"},
 	{mls.ErrTooManyProposals, "too-many-proposals"},
 	{mls.ErrMissingPSK, "missing-psk"},

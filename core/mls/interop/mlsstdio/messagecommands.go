@@ -30,6 +30,9 @@ type openParams struct {
 // open is process for application messages alone: what is no such message is
 // refused before it changes anything.
 func (s *session) open(p openParams) (applicationInfo, error) {
+	if _, err := s.groupOf(p.Group); err != nil {
+		return applicationInfo{}, err
+	}
 	info, err := mls.Peek(p.Message)
 	if err != nil {
 		return applicationInfo{}, err
