@@ -53,6 +53,29 @@ func (m *member) forge(id ConversationID, o mls.CommitOptions, edit func(*qpcv1.
 	}
 }
 
+// comesBack is a commit by which the member replaces its own leaf from outside of the
+// group, as a client without its state would.
+func (m *member) comesBack(id ConversationID) []byte {
+	m.t.Helper()
+	v := m.lookup(id)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	info, err := v.group.GroupInfo(true)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	own := v.group.OwnIndex()
+	leaf, _ := v.group.Member(own)
+	_, commit, err := mls.JoinByCommit(m.groups, mls.ExternalJoinOptions{
+		GroupInfo: info, Replace: &own, Signer: m.self.signer, Credential: leaf.Credential,
+		LeafExtensions: leaf.Extensions, ExtraCapabilities: capabilities(),
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return commit
+}
+
 // leafState is the extensions of a leaf of this member with this queue address.
 func (m *member) leafState(address []byte) []mls.Extension {
 	m.t.Helper()
@@ -160,6 +183,10 @@ func TestMaliciousCommits(t *testing.T) {
 			return propose(mls.ReInitProposal(mls.ReInit{
 				GroupID: []byte("elsewhere"), Suite: mls.SuiteX25519, Extensions: group.GroupContextExtensions(),
 			})), nil
+		},
+		"come back from outside": func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			commit := g.mallory.comesBack(g.id)
+			return mls.CommitOptions{}, func(b *qpcv1.CommitBody) { b.MlsMessage = commit }
 		},
 		"truncated": func(group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
 			return mls.CommitOptions{}, func(b *qpcv1.CommitBody) { b.MlsMessage = b.MlsMessage[:len(b.MlsMessage)-1] }
