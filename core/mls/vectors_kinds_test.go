@@ -10,7 +10,8 @@ import (
 type vectorKind struct {
 	name    string
 	ofSuite bool
-	// marks are fields that every case has, and no case of another kind all of.
+	// marks are fields that every case has, and no case of another kind all of;
+	// nil where a case has any of those of messages and no others.
 	marks []string
 	run   func(*testing.T, *history, []vectorCase)
 }
@@ -18,7 +19,7 @@ type vectorKind struct {
 var vectorKinds = []*vectorKind{
 	{"tree-math", false, []string{"n_leaves", "n_nodes"}, each[treeMathVector]},
 	{"deserialization", false, []string{"vlbytes_header"}, each[deserializationVector]},
-	{"messages", false, []string{"mls_welcome", "mls_key_package"}, each[messagesVector]},
+	{"messages", false, nil, each[messagesVector]},
 	{"crypto-basics", true, []string{"sign_with_label", "encrypt_with_label"}, each[cryptoBasicsVector]},
 	{"secret-tree", true, []string{"encryption_secret", "sender_data"}, each[secretTreeVector]},
 	{"message-protection", true, []string{"membership_key", "proposal_pub"}, each[messageProtectionVector]},
@@ -26,10 +27,10 @@ var vectorKinds = []*vectorKind{
 	{"psk_secret", true, []string{"psks", "psk_secret"}, each[pskSecretVector]},
 	{"transcript-hashes", true, []string{"authenticated_content"}, each[transcriptHashesVector]},
 	{"tree-operations", true, []string{"tree_before", "proposal"}, each[treeOperationsVector]},
-	{"tree-validation", true, []string{"tree", "resolutions"}, each[treeValidationVector]},
+	{"tree-validation", true, []string{"tree", "tree_hashes"}, each[treeValidationVector]},
 	{"treekem", true, []string{"update_paths", "leaves_private"}, each[treeKEMVector]},
 	{"welcome", true, []string{"welcome", "signer_pub"}, each[welcomeVector]},
-	{"passive-client", true, []string{"welcome", "initial_epoch_authenticator"}, runPassiveClients},
+	{"passive-client", true, []string{"welcome", "encryption_priv"}, runPassiveClients},
 }
 
 // opaqueKind is what core/opaque has vectors of, perhaps in the same folder.
@@ -50,6 +51,14 @@ func kindOf(fields map[string]json.RawMessage) (found *vectorKind) {
 }
 
 func (k *vectorKind) matches(fields map[string]json.RawMessage) bool {
+	if k.marks == nil {
+		for name := range fields {
+			if messageNames[name] == nil {
+				return false
+			}
+		}
+		return len(fields) > 0
+	}
 	for _, m := range k.marks {
 		if _, ok := fields[m]; !ok {
 			return false
@@ -108,6 +117,9 @@ func vectorSigner(t *testing.T, s *suite, private []byte) crypto.Signer {
 // The formats cannot be mistaken for one another, and what is none of them is noticed.
 func TestVectorKinds(t *testing.T) {
 	for _, k := range append([]*vectorKind{opaqueKind}, vectorKinds...) {
+		if k.marks == nil {
+			continue
+		}
 		fields := map[string]json.RawMessage{"cipher_suite": nil, "more": nil}
 		for _, m := range k.marks {
 			fields[m] = nil
@@ -120,7 +132,7 @@ func TestVectorKinds(t *testing.T) {
 			t.Errorf("%s without %s is taken for %s", k.name, k.marks[0], got.name)
 		}
 	}
-	for _, file := range []string{``, `[]`, `{}`, `[1]`, `[{"cipher_suite": 1}]`, `[{"welcome": "", "init_priv": ""}]`, `null`, `"x"`, `{} {}`} {
+	for _, file := range []string{``, `[]`, `{}`, `[1]`, `[{"cipher_suite": 1}]`, `[{"welcome": "", "init_priv": ""}]`, `null`, `"x"`, `{} {}`, `{"commit": "", "other": ""}`} {
 		cases, err := splitCases([]byte(file))
 		for i, raw := range cases {
 			if err == nil {
@@ -133,6 +145,7 @@ func TestVectorKinds(t *testing.T) {
 	}
 	for _, file := range []string{
 		`{"vlbytes_header": "00", "length": 0}`, ` [{"vlbytes_header": "40FF", "length": 255, "comment": null}]`,
+		`{"mls_group_info": null, "commit": null}`,
 	} {
 		runVectors(t, newHistory(), []byte(file))
 	}

@@ -8,35 +8,39 @@ import (
 // messagesVector is one of each message and structure, by name.
 type messagesVector map[string]*hexBytes
 
-// The proposals are written without their type.
-var proposalBodies = map[string]ProposalType{
-	"add_proposal": ProposalAdd, "update_proposal": ProposalUpdate, "remove_proposal": ProposalRemove,
-	"pre_shared_key_proposal": ProposalPSK, "re_init_proposal": ProposalReInit,
-	"external_init_proposal": ProposalExternalInit, "group_context_extensions_proposal": ProposalGroupContextExtensions,
+// messageNames gives the decoder of each field.
+var messageNames = map[string]func(b []byte) (wire, error){
+	"mls_welcome": decodeMessage, "mls_group_info": decodeMessage, "mls_key_package": decodeMessage,
+	"public_message_application": decodeMessage, "public_message_proposal": decodeMessage,
+	"public_message_commit": decodeMessage, "private_message": decodeMessage,
+	"ratchet_tree":  func(b []byte) (wire, error) { return parseTree(suites[0], b) },
+	"group_secrets": func(b []byte) (wire, error) { return unmarshal(b, readGroupSecrets) },
+	"commit":        func(b []byte) (wire, error) { return unmarshal(b, readCommit) },
+	"add_proposal":  decodeBody(ProposalAdd), "update_proposal": decodeBody(ProposalUpdate),
+	"remove_proposal": decodeBody(ProposalRemove), "pre_shared_key_proposal": decodeBody(ProposalPSK),
+	"re_init_proposal": decodeBody(ProposalReInit), "external_init_proposal": decodeBody(ProposalExternalInit),
+	"group_context_extensions_proposal": decodeBody(ProposalGroupContextExtensions),
 }
 
-func (v *messagesVector) follow(t *testing.T, s *suite) {
+func decodeMessage(b []byte) (wire, error) { return unmarshal(b, readMessage) }
+
+// decodeBody is for proposals, which are written without their type.
+func decodeBody(typ ProposalType) func([]byte) (wire, error) {
+	return func(b []byte) (wire, error) {
+		p, err := unmarshal(append([]byte{byte(typ >> 8), byte(typ)}, b...), readProposal)
+		return proposalBody{p}, err
+	}
+}
+
+type proposalBody struct{ *Proposal }
+
+func (p proposalBody) encode(w *writer) { w.raw(marshal(p.Proposal)[2:]) }
+
+func (v *messagesVector) follow(t *testing.T, _ *suite) {
 	for name, in := range *v {
-		if in == nil {
-			continue
+		if in != nil {
+			codes(t, name, *in, messageNames[name])
 		}
-		if typ, ok := proposalBodies[name]; ok {
-			whole := append([]byte{byte(typ >> 8), byte(typ)}, *in...)
-			codes(t, name, whole, func(b []byte) (wire, error) { return unmarshal(b, readProposal) })
-			continue
-		}
-		codes(t, name, *in, func(b []byte) (wire, error) {
-			switch name {
-			case "ratchet_tree":
-				return parseTree(s, b)
-			case "group_secrets":
-				return unmarshal(b, readGroupSecrets)
-			case "commit":
-				return unmarshal(b, readCommit)
-			default:
-				return unmarshal(b, readMessage)
-			}
-		})
 	}
 }
 

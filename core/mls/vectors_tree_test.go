@@ -52,7 +52,7 @@ func (v *treeValidationVector) follow(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	for x := range 2*tree.leaves() - 1 {
-		if got := tree.resolution(nodeIndex(x)); !slices.Equal(got, v.Resolutions[x]) {
+		if got := tree.resolution(nodeIndex(x)); v.Resolutions != nil && !slices.Equal(got, v.Resolutions[x]) {
 			t.Errorf("resolution of %d is %v, want %v", x, got, v.Resolutions[x])
 		}
 		equal(t, "tree hash", tree.hash(nodeIndex(x)), v.Hashes[x])
