@@ -155,6 +155,12 @@ func TestMaliciousCommits(t *testing.T) {
 			kp := g.mallory.otherDevice(g.mallory.addressOf(g.id, g.victim), capabilities())
 			return propose(mls.AddProposal(kp)), nil
 		},
+		"close the group": func(g group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
+			group := g.mallory.lookup(g.id).group
+			return propose(mls.ReInitProposal(mls.ReInit{
+				GroupID: []byte("elsewhere"), Suite: mls.SuiteX25519, Extensions: group.GroupContextExtensions(),
+			})), nil
+		},
 		"truncated": func(group) (mls.CommitOptions, func(*qpcv1.CommitBody)) {
 			return mls.CommitOptions{}, func(b *qpcv1.CommitBody) { b.MlsMessage = b.MlsMessage[:len(b.MlsMessage)-1] }
 		},

@@ -24,6 +24,7 @@ var errForked = errors.New("client: the server brought another commit than it ha
 //   - a direct chat stays one of its two accounts, and its state as it is;
 //   - only members do anything, nobody joins by itself;
 //   - kind and channel never change, nor do extensions of the group but its state;
+//   - nobody closes the group to go on in another one;
 //   - no two devices have one queue address.
 //
 // The group's state is that before the commit, leavers are those who asked to
@@ -36,6 +37,9 @@ func (v *conversation) judgeCommit(staged *mls.StagedCommit, leavers []mls.LeafI
 		if p.From != mls.SenderMember {
 			return fmt.Errorf("%w: for somebody outside", errRule)
 		}
+	}
+	if staged.ReInit != nil {
+		return fmt.Errorf("%w: re-initialised the group", errRule)
 	}
 	committer, ok := v.group.Member(staged.Committer)
 	if !ok {

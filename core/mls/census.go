@@ -74,14 +74,18 @@ func (c *census) addNode(n node, sign int32) {
 	c.add(countEncryptionKey, keyID(l.EncryptionKey), sign)
 	c.add(countSignatureKey, keyID(l.SignatureKey), sign)
 	c.add(countCredentialInUse, uint64(l.Credential.Type), sign)
-	for _, t := range merge(nil, l.Capabilities.Credentials...) {
-		c.add(countCredential, uint64(t), sign)
-	}
-	for _, t := range merge(nil, l.Capabilities.Extensions...) {
-		c.add(countExtension, uint64(t), sign)
-	}
-	for _, t := range merge(nil, l.Capabilities.Proposals...) {
-		c.add(countProposal, uint64(t), sign)
+	c.addCapabilities(countCredential, l.Capabilities.Credentials, sign)
+	c.addCapabilities(countExtension, l.Capabilities.Extensions, sign)
+	c.addCapabilities(countProposal, l.Capabilities.Proposals, sign)
+}
+
+// addCapabilities leaves out GREASE, which this member does not support, so that
+// nothing can ever require it (§13.5).
+func (c *census) addCapabilities(kind censusKind, ids []uint16, sign int32) {
+	for _, t := range merge(nil, ids...) {
+		if !isGREASE(t) {
+			c.add(kind, uint64(t), sign)
+		}
 	}
 }
 

@@ -6,34 +6,48 @@ import (
 )
 
 // writer appends the presentation language of RFC 9420 §2.1.
-type writer struct{ b []byte }
+type writer struct {
+	b []byte
+	// secret makes it wipe the buffers that it grows out of.
+	secret bool
+}
 
-func (w *writer) u8(v uint8)   { w.b = append(w.b, v) }
-func (w *writer) u16(v uint16) { w.b = binary.BigEndian.AppendUint16(w.b, v) }
-func (w *writer) u32(v uint32) { w.b = binary.BigEndian.AppendUint32(w.b, v) }
-func (w *writer) u64(v uint64) { w.b = binary.BigEndian.AppendUint64(w.b, v) }
-func (w *writer) raw(v []byte) { w.b = append(w.b, v...) }
+func (w *writer) u8(v uint8)   { w.reserve(1); w.b = append(w.b, v) }
+func (w *writer) u16(v uint16) { w.reserve(2); w.b = binary.BigEndian.AppendUint16(w.b, v) }
+func (w *writer) u32(v uint32) { w.reserve(4); w.b = binary.BigEndian.AppendUint32(w.b, v) }
+func (w *writer) u64(v uint64) { w.reserve(8); w.b = binary.BigEndian.AppendUint64(w.b, v) }
+func (w *writer) raw(v []byte) { w.reserve(len(v)); w.b = append(w.b, v...) }
+
+// reserve makes room for n bytes.
+func (w *writer) reserve(n int) {
+	if !w.secret || len(w.b)+n <= cap(w.b) {
+		return // append does
+	}
+	grown := append(make([]byte, 0, 2*cap(w.b)+n+64), w.b...)
+	clear(w.b)
+	w.b = grown
+}
 
 // vec writes opaque<V>.
 func (w *writer) vec(v []byte) {
 	w.length(len(v))
-	w.b = append(w.b, v...)
+	w.raw(v)
 }
 
 func (w *writer) length(n int) {
 	var l [4]byte
 	putVarint(l[:], n)
-	w.b = append(w.b, l[:varintLen(n)]...)
+	w.raw(l[:varintLen(n)])
 }
 
 // nested writes what f writes as the content of a vector.
 func (w *writer) nested(f func(*writer)) {
 	start := len(w.b)
-	w.b = append(w.b, 0) // most vectors are short
+	w.u8(0) // most vectors are short
 	f(w)
 	n := len(w.b) - start - 1
 	if extra := varintLen(n) - 1; extra > 0 {
-		w.b = append(w.b, make([]byte, extra)...)
+		w.raw(make([]byte, extra))
 		copy(w.b[start+1+extra:], w.b[start+1:start+1+n])
 	}
 	putVarint(w.b[start:], n)
@@ -63,6 +77,13 @@ func marshal(v wire) []byte {
 	return w.b
 }
 
+// marshalSecret is marshal for what holds secrets: its result is their only copy.
+func marshalSecret(v wire) []byte {
+	w := writer{secret: true}
+	v.encode(&w)
+	return w.b
+}
+
 func writeList[T wire](w *writer, list []T) {
 	w.nested(func(w *writer) {
 		for _, v := range list {
@@ -79,8 +100,12 @@ type reader struct {
 }
 
 func (r *reader) fail(format string, args ...any) {
+	r.refuse(fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...)))
+}
+
+func (r *reader) refuse(err error) {
 	if r.err == nil {
-		r.err = fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
+		r.err = err
 	}
 	r.b = nil
 }

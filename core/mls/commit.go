@@ -2,6 +2,7 @@ package mls
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -22,7 +23,7 @@ type CommitOptions struct {
 // (RFC 9420 §12.4.1), with a fresh key for this member unless AddOnly. It
 // becomes the group's pending commit and changes nothing else: publish it, then
 // MergePending when the delivery service has accepted it, or DiscardPending.
-// ErrPending, ErrRemoved, ErrLeaving; *ValidationError for a proposal that
+// ErrPending, ErrRemoved, ErrReInit, ErrLeaving; *ValidationError for a proposal that
 // cannot be committed.
 func (g *Group) Commit(o CommitOptions) (*StagedCommit, error) {
 	if err := g.mayCommit(); err != nil {
@@ -49,7 +50,11 @@ func (g *Group) Commit(o CommitOptions) (*StagedCommit, error) {
 		c.path = &path.path
 	}
 	defer path.wipe()
-	return g.publishable(c, o, out, path)
+	staged, err := g.publishable(c, o, out, path)
+	if err != nil {
+		path.keys.wipe()
+	}
+	return staged, err
 }
 
 func proposalsOrRefs(list []sourcedProposal) []proposalOrRef {
@@ -65,8 +70,8 @@ func proposalsOrRefs(list []sourcedProposal) []proposalOrRef {
 }
 
 func (g *Group) mayCommit() error {
-	if g.removed {
-		return ErrRemoved
+	if err := g.maySend(); err != nil {
+		return err
 	}
 	if g.pending != nil {
 		return ErrPending
@@ -120,7 +125,7 @@ func (g *Group) publishable(c *commit, o CommitOptions, out *outcome, path *newP
 	defer j.wipe()
 
 	staged := &StagedCommit{
-		Epoch: g.cur.context.epoch, Committer: g.own, AAD: content.content.aad, Proposals: out.proposals,
+		Epoch: g.cur.context.epoch, Committer: g.own, AAD: content.content.aad, Proposals: out.proposals, ReInit: out.reInit,
 		suite: g.suite, base: g.cur, next: next, own: g.own, signer: g.signer,
 	}
 	updated := out.updated
@@ -129,9 +134,11 @@ func (g *Group) publishable(c *commit, o CommitOptions, out *outcome, path *newP
 	}
 	staged.describe(out.added, out.removed, updated, out.tree)
 	if staged.Welcome, err = g.welcome(out, path, next, j, !o.OmitTree); err != nil {
+		staged.wipe()
 		return nil, err
 	}
 	if staged.Message, err = g.protect(content); err != nil {
+		staged.wipe()
 		return nil, err
 	}
 	g.pending = staged
@@ -151,7 +158,7 @@ func (g *Group) confirm(out *outcome, content *authenticatedContent, initSecret 
 	}
 	next.confirmationTag = g.suite.mac(next.secrets.confirmation, next.context.confirmedTranscriptHash)
 	next.interim = g.suite.interimHash(next.context.confirmedTranscriptHash, next.confirmationTag)
-	next.keys = g.cur.keys.carry(path.keys, g.cur.tree, out.tree)
+	next.keys = g.cur.keys.carry(maps.Clone(path.keys), g.cur.tree, out.tree)
 	content.confirmationTag = next.confirmationTag
 	return next, j, nil
 }
@@ -164,6 +171,7 @@ func (g *Group) nextEpoch(out *outcome, content *authenticatedContent, initSecre
 	if err != nil {
 		return nil, joiner{}, err
 	}
+	defer clear(pskSecret)
 	e := &epoch{tree: out.tree}
 	e.context = *g.nextContext(out, s.confirmedHash(g.cur.interim, content))
 	e.contextRaw = marshal(&e.context)
@@ -187,13 +195,14 @@ func (g *Group) welcome(out *outcome, path *newPath, next *epoch, j joiner, with
 		return nil, err
 	}
 	key, nonce := s.welcomeKey(j.welcomeSecret)
+	defer clear(key)
 	encrypted, err := s.seal(key, nonce, nil, marshal(info))
 	if err != nil {
 		return nil, err
 	}
 	w := &welcome{suite: s.id, groupInfo: encrypted, secrets: make([]encryptedGroupSecrets, len(out.added))}
 	err = inParallel(len(out.added), func(i int) (err error) {
-		secrets := marshal(&groupSecrets{joinerSecret: j.joinerSecret, pathSecret: path.secretFor(out.added[i]), psks: out.psks})
+		secrets := marshalSecret(&groupSecrets{joinerSecret: j.joinerSecret, pathSecret: path.secretFor(out.added[i]), psks: out.psks})
 		defer clear(secrets)
 		kp := out.joiners[i]
 		w.secrets[i].newMember = s.keyPackageRef(kp.raw)
@@ -244,6 +253,7 @@ func (g *Group) protect(content *authenticatedContent) ([]byte, error) {
 func (g *Group) encrypt(content *authenticatedContent, step *keyStep) ([]byte, error) {
 	m, err := content.protect(g.suite, g.cur.secrets.senderData, step.keyUse, g.cfg.Padding)
 	if err != nil {
+		step.discard()
 		return nil, fmt.Errorf("mls: encrypting: %w", err)
 	}
 	step.wipe()

@@ -19,9 +19,10 @@ type ExternalJoinOptions struct {
 	// behind. It is removed by the same commit. The members' AuthenticationServices
 	// judge whether both leaves are the same client's.
 	Replace *LeafIndex
-	// PSKs are ids of external pre-shared keys that go into the next epoch; see
-	// Config.ExternalPSK.
-	PSKs [][]byte
+	// PSKs are ExternalPSKProposals and ResumptionPSKProposals: secrets that go into the
+	// next epoch, as Config knows them. With the resumption PSK of an epoch that it
+	// has been in, a client that comes back proves that it has more than the signature key.
+	PSKs []Proposal
 	// SelfRemoves are proposals to leave, sent as PublicMessages in the epoch of
 	// GroupInfo, which whoever joins has to commit (draft-ietf-mls-extensions).
 	SelfRemoves [][]byte
@@ -120,8 +121,11 @@ func (g *Group) joinProposals(init *Proposal, o ExternalJoinOptions) ([]sourcedP
 	if o.Replace != nil {
 		list = append(list, sourcedProposal{Proposal: &Proposal{typ: ProposalRemove, removed: *o.Replace}, sender: joins})
 	}
-	for _, id := range o.PSKs {
-		p := ExternalPSKProposal(id).withNonce(g.suite)
+	for _, p := range o.PSKs {
+		if p.typ != ProposalPSK {
+			return nil, joins.typ.notAllowed(p.typ)
+		}
+		p = p.withNonce(g.suite)
 		list = append(list, sourcedProposal{Proposal: &p, sender: joins})
 	}
 	return list, nil

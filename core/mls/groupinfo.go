@@ -50,7 +50,9 @@ func (g *groupInfo) verify(s *suite, signatureKey []byte) bool {
 
 // groupInfo makes and signs the GroupInfo of an epoch.
 func (e *epoch) groupInfo(s *suite, signer crypto.Signer, own LeafIndex, extensions []Extension) (*groupInfo, error) {
-	info := &groupInfo{context: e.context, extensions: extensions, confirmationTag: e.confirmationTag, signer: own}
+	info := &groupInfo{
+		context: e.context, extensions: withGREASE(extensions, randomGREASE()), confirmationTag: e.confirmationTag, signer: own,
+	}
 	return info, info.sign(s, signer)
 }
 
@@ -94,10 +96,10 @@ func (g *groupInfo) externalPub(s *suite) ([]byte, error) {
 // with (RFC 9420 §12.4.3): signed by this member, with the external_pub extension
 // and, if withTree, the ratchet tree. Whoever has it can ask to be let in; that the
 // members' AuthenticationServices let nobody in who should not be is what protects
-// the group. ErrRemoved.
+// the group. ErrRemoved, ErrReInit.
 func (g *Group) GroupInfo(withTree bool) ([]byte, error) {
-	if g.removed {
-		return nil, ErrRemoved
+	if err := g.maySend(); err != nil {
+		return nil, err
 	}
 	return g.cur.externalGroupInfo(g.suite, g.signer, g.own, withTree)
 }
@@ -107,13 +109,15 @@ func (g *Group) GroupInfo(withTree bool) ([]byte, error) {
 func (g *Group) RatchetTree() []byte { return marshal(g.cur.tree) }
 
 // GroupInfo is Group.GroupInfo in the epoch that the commit begins, to be
-// published with it. ErrRemoved where this member is not in it; ErrStale once the
-// commit is discarded or its epoch over.
+// published with it. ErrRemoved where this member is not in it, ErrReInit where it
+// closes the group; ErrStale once the commit is discarded or its epoch over.
 func (s *StagedCommit) GroupInfo(withTree bool) ([]byte, error) {
-	if s.next == nil {
+	switch {
+	case s.next == nil:
 		return nil, ErrRemoved
-	}
-	if s.next.secrets.external == nil {
+	case s.ReInit != nil:
+		return nil, ErrReInit
+	case s.next.secrets.external == nil:
 		return nil, ErrStale
 	}
 	return s.next.externalGroupInfo(s.suite, s.signer, s.own, withTree)

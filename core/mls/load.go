@@ -46,7 +46,7 @@ func (l *loader) load() error {
 		return fmt.Errorf("epoch: %w", err)
 	}
 	g.cur.keys = privateKeys{}
-	for _, part := range []func() error{l.loadTree, l.loadKeys, l.loadPast, l.loadSecrets, l.loadProposals} {
+	for _, part := range []func() error{l.loadTree, l.loadKeys, l.loadPast, l.loadSecrets, l.loadProposals, l.loadReInit} {
 		if err := part(); err != nil {
 			return err
 		}

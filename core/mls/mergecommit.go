@@ -29,14 +29,16 @@ func (g *Group) DiscardPending() {
 // Merge applies a staged commit: the epoch it ends becomes a past one, its
 // proposals are forgotten, and a pending commit of one's own that is not this
 // one is discarded. Where the commit removes this member, the group becomes
-// read-only. ErrStale if the commit is not for the present epoch.
+// read-only; where it re-initialises the group, nothing can be sent any more.
+// ErrStale if the commit is not for the present epoch.
 func (g *Group) Merge(s *StagedCommit) error {
 	if g.removed {
 		return ErrRemoved
 	}
-	if s.base != g.cur {
+	if s.base != g.cur || s.discarded {
 		return ErrStale
 	}
+	s.useKey(g)
 	if g.pending == s {
 		g.pending = nil
 		g.log.delete(recordPending)
@@ -59,6 +61,9 @@ func (g *Group) Merge(s *StagedCommit) error {
 		}
 	}
 	prev.keys, prev.tree = nil, nil
+	if s.ReInit != nil {
+		g.suspend(s.ReInit)
+	}
 	return nil
 }
 
@@ -83,7 +88,7 @@ func (g *Group) enter(e *epoch, prev *ratchetTree) {
 	e.secrets.encryption = nil
 	root := e.tree.root()
 	g.log.put(recordKeyEpoch(prefixSecret, e.context.epoch, uint32(root)), slices.Clone(g.keys.nodes[root]))
-	g.log.put(recordEpoch, marshal(e))
+	g.log.put(recordEpoch, marshalSecret(e))
 }
 
 func changedNode(prev, next *ratchetTree, x int) (node, bool) {
@@ -107,8 +112,8 @@ func (g *Group) retire(touched []LeafIndex) {
 		keys:       g.keys, changed: map[LeafIndex]*LeafNode{},
 	}
 	e.secrets.wipe()
-	p.keys.forgetHandshakes(g.log)
-	g.log.put(recordKeyEpoch(prefixPast, p.epoch), marshal(p))
+	p.keys.retire(g.own, g.log)
+	g.log.put(recordKeyEpoch(prefixPast, p.epoch), marshalSecret(p))
 	for _, i := range touched {
 		leaf := e.tree.leaf(i)
 		p.changed[i] = leaf
@@ -138,8 +143,8 @@ func (g *Group) leave() {
 		g.log.delete(recordKey32(prefixKey, uint32(x)))
 	}
 	g.cur.keys = nil
-	g.keys.forgetHandshakes(g.log)
-	g.log.put(recordEpoch, marshal(g.cur))
+	g.keys.retire(g.own, g.log)
+	g.log.put(recordEpoch, marshalSecret(g.cur))
 	g.recordGroup()
 }
 

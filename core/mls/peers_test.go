@@ -19,6 +19,9 @@ type peer struct {
 	bundle *KeyPackageBundle
 	g      *Group
 	store  records
+
+	capabilities Capabilities // beside the package's own
+	credential   Credential
 }
 
 func newPeer(t testing.TB, suite Suite, name string) *peer {
@@ -27,7 +30,7 @@ func newPeer(t testing.TB, suite Suite, name string) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &peer{t: t, name: name, suite: suite, cfg: Config{Auth: anyone{}}, signer: signer, store: records{}}
+	return &peer{t: t, name: name, suite: suite, cfg: Config{Auth: anyone{}}, signer: signer, store: records{}, capabilities: testCapabilities, credential: BasicCredential([]byte(name))}
 }
 
 // GoString keeps rapid's reports readable.
@@ -40,7 +43,7 @@ var testCapabilities = Capabilities{Extensions: []uint16{extTest}}
 func (p *peer) keyPackage() []byte {
 	p.t.Helper()
 	b, err := NewKeyPackage(KeyPackageOptions{
-		Suite: p.suite, Credential: BasicCredential([]byte(p.name)), Signer: p.signer, ExtraCapabilities: testCapabilities,
+		Suite: p.suite, Credential: p.credential, Signer: p.signer, ExtraCapabilities: p.capabilities,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -51,9 +54,14 @@ func (p *peer) keyPackage() []byte {
 
 func (p *peer) create() {
 	p.t.Helper()
+	p.createWith()
+}
+
+func (p *peer) createWith(context ...Extension) {
+	p.t.Helper()
 	g, err := Create(p.cfg, CreateParams{
-		GroupID: []byte("a group"), Suite: p.suite, Credential: BasicCredential([]byte(p.name)), Signer: p.signer,
-		ExtraCapabilities: testCapabilities,
+		GroupID: []byte("a group"), Suite: p.suite, Credential: p.credential, Signer: p.signer,
+		ExtraCapabilities: p.capabilities, GroupContextExtensions: context,
 	})
 	if err != nil {
 		p.t.Fatal(err)

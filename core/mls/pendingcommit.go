@@ -3,7 +3,7 @@ package mls
 // marshalPending writes the record of the own staged commit: its messages, what
 // it does, and how the next epoch differs from the present one.
 func marshalPending(s *StagedCommit) []byte {
-	var w writer
+	w := writer{secret: true}
 	w.u8(recordVersion)
 	w.vec(s.Message)
 	w.vec(s.Welcome)
@@ -15,6 +15,10 @@ func marshalPending(s *StagedCommit) []byte {
 		}
 	}
 	writeList(&w, s.Proposals)
+	w.optional(s.ReInit != nil)
+	if s.ReInit != nil {
+		s.ReInit.encode(&w)
+	}
 	w.nested(s.next.encode)
 	w.vec(s.next.secrets.encryption)
 	w.u32(s.next.tree.leaves())
@@ -57,6 +61,9 @@ func (g *Group) readPending(r *reader) *StagedCommit {
 	readIndex := func(r *reader) LeafIndex { return LeafIndex(r.u32()) }
 	added, removed, updated := readList(r, readIndex), readList(r, readIndex), readList(r, readIndex)
 	s.Proposals = readList(r, readCommittedProposal)
+	if r.optional() {
+		s.ReInit = readReInit(r)
+	}
 	next, err := unmarshal(r.vec(), readEpoch)
 	if r.err != nil || err != nil {
 		r.fail("epoch of the pending commit")

@@ -100,6 +100,7 @@ func (c *authenticatedContent) protect(s *suite, senderDataSecret []byte, use ke
 		return nil, err
 	}
 	key, nonce := s.senderDataKey(senderDataSecret, m.ciphertext)
+	defer clear(key)
 	m.senderData, err = s.seal(key, nonce, m.senderDataAAD(), marshal(d))
 	return m, err
 }
@@ -107,6 +108,7 @@ func (c *authenticatedContent) protect(s *suite, senderDataSecret []byte, use ke
 // sender decrypts who sent the message.
 func (m *privateMessage) sender(s *suite, senderDataSecret []byte) (senderData, error) {
 	key, nonce := s.senderDataKey(senderDataSecret, m.ciphertext)
+	defer clear(key)
 	b, err := s.open(key, nonce, m.senderDataAAD(), m.senderData)
 	if err != nil {
 		return senderData{}, err

@@ -8,8 +8,9 @@ import (
 // Process takes a group message from the wire (an MLSMessage): it opens
 // application messages, keeps valid proposals, and stages commits, fully
 // validated, for Merge. What it returns beside errors is *Application,
-// *ReceivedProposal or *StagedCommit. Message keys are used up unless an error is
-// returned.
+// *ReceivedProposal or *StagedCommit. The message's key is used up unless an error is
+// returned; that of a commit only by Merge, so that the commit can be processed
+// again after a crash between the two.
 //
 // Ordinary errors: ErrOwnMessage, ErrAlreadyUsed, ErrOldEpoch, ErrFutureEpoch. The
 // others mean that the message is not good, see errors.go.
@@ -34,6 +35,9 @@ func (g *Group) checkHandshake(number uint64) error {
 	}
 	if number < g.cur.context.epoch {
 		return fmt.Errorf("%w: handshake of %d, the present one is %d", ErrOldEpoch, number, g.cur.context.epoch)
+	}
+	if g.reInit != nil {
+		return ErrReInit
 	}
 	return nil
 }
@@ -66,25 +70,37 @@ func (g *Group) processPrivate(m *privateMessage) (Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	content, err := m.unprotect(g.suite, d, step.keyUse)
+	result, err := g.openPrivate(m, d, e, leaf, step.keyUse)
+	if err != nil {
+		step.discard()
+		return nil, err
+	}
+	if staged, ok := result.(*StagedCommit); ok {
+		staged.key = &d
+		step.discard()
+		return staged, nil
+	}
+	step.wipe()
+	step.apply(g.log)
+	return result, nil
+}
+
+// openPrivate decrypts and verifies a message and does what it says.
+func (g *Group) openPrivate(m *privateMessage, d senderData, e *messageEpoch, leaf *LeafNode, use keyUse) (Result, error) {
+	content, err := m.unprotect(g.suite, d, use)
 	if err != nil {
 		return nil, err
 	}
 	if !content.verify(g.suite, leaf.SignatureKey, e.contextRaw) {
 		return nil, ErrInvalidSignature
 	}
-	var result Result
-	if m.typ == contentApplication {
-		result = &Application{
-			Sender: d.leaf, SenderLeaf: leaf, Epoch: m.epoch, Generation: d.generation,
-			Data: content.content.application, AAD: m.aad,
-		}
-	} else if result, err = g.handshake(content, leaf); err != nil {
-		return nil, err
+	if m.typ != contentApplication {
+		return g.handshake(content, leaf)
 	}
-	step.wipe()
-	step.apply(g.log)
-	return result, nil
+	return &Application{
+		Sender: d.leaf, SenderLeaf: leaf, Epoch: m.epoch, Generation: d.generation,
+		Data: content.content.application, AAD: m.aad,
+	}, nil
 }
 
 func (g *Group) processPublic(m *publicMessage) (Result, error) {
@@ -198,6 +214,8 @@ func (g *Group) receiveProposal(content *authenticatedContent, leaf *LeafNode) (
 		result.Leaf = p.keyPackage.leaf
 	case ProposalUpdate:
 		result.Leaf = p.leaf
+	case ProposalReInit:
+		result.ReInit = p.reInit.clone()
 	}
 	g.cacheProposal(content, nil)
 	return result, nil
@@ -208,6 +226,6 @@ func (g *Group) receiveProposal(content *authenticatedContent, leaf *LeafNode) (
 func (g *Group) Reject(p *ReceivedProposal) {
 	if c := g.cached(p.ref); c != nil {
 		c.rejected = true
-		g.log.put(recordKey32(prefixProposal, c.seq), marshal(c))
+		g.log.put(recordKey32(prefixProposal, c.seq), marshalSecret(c))
 	}
 }

@@ -49,7 +49,7 @@ func (g *Group) cacheProposal(content *authenticatedContent, newPrivate []byte) 
 		p.seq = g.proposals[n-1].seq + 1
 	}
 	g.proposals = append(g.proposals, p)
-	g.log.put(recordKey32(prefixProposal, p.seq), marshal(p))
+	g.log.put(recordKey32(prefixProposal, p.seq), marshalSecret(p))
 }
 
 // maxProposals is how many proposals of one sender are kept in an epoch: of a
@@ -112,8 +112,8 @@ func (g *Group) resolve(committer sender, list []proposalOrRef) ([]sourcedPropos
 
 // gather gives the proposals of an own commit: those asked for, and of those
 // received all that go together with them. Of several for one leaf, its own
-// leaving counts first, then what is asked for, then the latest. KeyPackages past
-// their lifetime stay out.
+// leaving counts first, then what is asked for, then the latest. A PSK that is
+// missing here and a KeyPackage past its lifetime are left out.
 func (g *Group) gather(asked []Proposal) []sourcedProposal {
 	var list []sourcedProposal
 	taken := map[string]bool{}
@@ -139,12 +139,13 @@ func (g *Group) gather(asked []Proposal) []sourcedProposal {
 	}
 	for _, p := range slices.Backward(g.proposals) {
 		own := p.sender.isMember(g.own) && p.typ == ProposalUpdate || p.typ == ProposalRemove && p.removed == g.own
-		late := p.typ == ProposalAdd && !p.keyPackage.leaf.Lifetime.Contains(g.cfg.now())
-		if !own && !late && !p.rejected {
+		useless := p.typ == ProposalPSK && !g.hasPSK(p.psk) ||
+			p.typ == ProposalAdd && !p.keyPackage.leaf.Lifetime.Contains(g.cfg.now())
+		if !own && !useless && !p.rejected {
 			claim(p.sourcedProposal)
 		}
 	}
-	return list
+	return settleReInit(list)
 }
 
 // slot names what a proposal is about: only one proposal of a commit may be.

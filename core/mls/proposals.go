@@ -26,6 +26,7 @@ type outcome struct {
 	added      []LeafIndex   // ascending
 	joiners    []*KeyPackage // of added, in order
 	psks       []pskID
+	reInit     *ReInit
 	proposals  []CommittedProposal
 	needsPath  bool
 }
@@ -84,6 +85,10 @@ func checkList(committer sender, list []sourcedProposal) error {
 			extensions = true
 		case ProposalPSK:
 			err = touchPSK(p.psk)
+		case ProposalReInit:
+			if len(list) > 1 {
+				err = invalid("12.2", "re-initialisation together with other proposals")
+			}
 		case ProposalExternalInit:
 			if committer.typ != SenderNewMemberCommit {
 				err = invalid("12.2", "external init by a member")
@@ -160,6 +165,8 @@ func (g *Group) apply(committer sender, list []sourcedProposal) (*outcome, error
 			o.psks = append(o.psks, p.psk)
 		case ProposalExternalInit:
 			o.external = p.Proposal
+		case ProposalReInit:
+			o.reInit = p.reInit.clone()
 		}
 	}
 	for _, p := range list {
@@ -242,7 +249,9 @@ func (g *Group) checkProposal(p *Proposal, from sender, extensions []Extension) 
 		}
 		return g.cfg.authenticateExternalSenders(g.cur.context.groupID, g.cur.context.extensions, p.extensions)
 	case ProposalPSK:
-		return g.suite.checkPSK(p.psk)
+		return g.checkPSK(p.psk)
+	case ProposalReInit:
+		return p.reInit.check()
 	case ProposalSelfRemove:
 		if g.cur.tree.leaf(from.leaf()) == nil {
 			return invalid("mls-extensions SelfRemove", "leaf %d that leaves is blank", from.leaf())

@@ -38,6 +38,7 @@ const (
 	recordGroup      = "group"    // what does not change, and whether the member has been removed
 	recordEpoch      = "epoch"    // context and secrets of the present epoch
 	recordPending    = "pending"  // the own staged commit
+	recordReInit     = "reinit"   // what takes the group's place, once it is closed
 	prefixNode       = "node/"    // + node index: of the ratchet tree, those not blank
 	prefixKey        = "key/"     // + node index: own private keys
 	prefixProposal   = "prop/"    // + reference: proposals of the present epoch

@@ -28,6 +28,7 @@ type ReceivedProposal struct {
 	Target     LeafIndex   // of a Remove: who; else the sender
 	Leaf       *LeafNode   // of an Add or Update: the new leaf
 	Extensions []Extension // of GroupContextExtensions: the new ones
+	ReInit     *ReInit     // of a ReInit: what is to take the group's place
 	AAD        []byte
 
 	ref []byte
@@ -58,11 +59,17 @@ type StagedCommit struct {
 	// group. For the roles of the application.
 	Proposals []CommittedProposal
 
-	suite  *suite
-	base   *epoch
-	next   *epoch // nil where this member is removed
-	own    LeafIndex
-	signer crypto.Signer
+	// ReInit is what takes the group's place where the commit closes it, else
+	// nil. Once such a commit is merged, nobody can send to the group any more.
+	ReInit *ReInit
+
+	suite     *suite
+	base      *epoch
+	next      *epoch      // nil where this member is removed
+	key       *senderData // which message key a private message of another member came under
+	own       LeafIndex
+	signer    crypto.Signer
+	discarded bool
 }
 
 // CommittedProposal is a proposal of a commit.
@@ -96,7 +103,7 @@ func (s *StagedCommit) Export(label string, context []byte, n int) ([]byte, erro
 	if s.next == nil {
 		return nil, ErrRemoved
 	}
-	if s.next.secrets.exporter == nil {
+	if s.discarded || s.next.secrets.exporter == nil {
 		return nil, ErrStale
 	}
 	return s.suite.exportChecked(s.next.secrets.exporter, label, context, n)
@@ -154,8 +161,22 @@ func (s *StagedCommit) touched() []LeafIndex {
 	return out
 }
 
+// useKey uses up the key of the message that the commit came in.
+func (s *StagedCommit) useKey(g *Group) {
+	if s.key == nil {
+		return
+	}
+	step, err := g.keys.receive(s.key.leaf, ratchetHandshake, s.key.generation, g.cfg.Forward, g.cfg.OutOfOrder)
+	if err != nil {
+		return // gone in the meantime
+	}
+	step.wipe()
+	step.apply(g.log)
+}
+
 // wipe erases the secrets of a commit that is not going to be merged.
 func (s *StagedCommit) wipe() {
+	s.discarded = true
 	if s.next == nil {
 		return
 	}

@@ -66,8 +66,11 @@ func (t *secretTree) receive(leaf LeafIndex, kind ratchetKind, generation uint32
 	if err != nil {
 		return nil, err
 	}
-	step.keyUse, err = t.suite.take(step.ratchet, generation, forward, outOfOrder)
-	return step, err
+	if step.keyUse, err = t.suite.take(step.ratchet, generation, forward, outOfOrder); err != nil {
+		step.discard()
+		return nil, err
+	}
+	return step, nil
 }
 
 // send gives the next key of one's own ratchet.
@@ -77,6 +80,7 @@ func (t *secretTree) send(leaf LeafIndex, kind ratchetKind) (*keyStep, error) {
 		return nil, err
 	}
 	if step.ratchet.next == lastGeneration {
+		step.discard()
 		return nil, ErrTooFarAhead
 	}
 	step.keyUse = t.suite.step(step.ratchet)
@@ -148,9 +152,24 @@ func (k *keyStep) apply(log changeLog) {
 	t.setRatchet(k.id, k.ratchet, log)
 }
 
+// discard wipes a step that is not going to be applied.
+func (k *keyStep) discard() {
+	k.wipe()
+	k.ratchet.wipe()
+	if k.opened == nil {
+		return
+	}
+	for _, secret := range k.opened.copath {
+		clear(secret)
+	}
+	for _, r := range k.opened.ratchets {
+		r.wipe()
+	}
+}
+
 func (t *secretTree) setRatchet(id ratchetID, r *ratchet, log changeLog) {
 	t.ratchets[id] = r
-	log.put(recordKeyEpoch(prefixRatchet, t.epoch, uint32(id.leaf), uint32(id.kind)), marshal(r))
+	log.put(recordKeyEpoch(prefixRatchet, t.epoch, uint32(id.leaf), uint32(id.kind)), marshalSecret(r))
 }
 
 // forget wipes the tree and deletes its records.
@@ -167,10 +186,11 @@ func (t *secretTree) forget(log changeLog) {
 	clear(t.ratchets)
 }
 
-// forgetHandshakes wipes the ratchets that an epoch that is over has no use for.
-func (t *secretTree) forgetHandshakes(log changeLog) {
+// retire wipes the ratchets that an epoch that is over has no use for: those of
+// handshakes and those of this member itself.
+func (t *secretTree) retire(own LeafIndex, log changeLog) {
 	for id, r := range t.ratchets {
-		if id.kind == ratchetHandshake {
+		if id.kind == ratchetHandshake || id.leaf == own {
 			r.wipe()
 			delete(t.ratchets, id)
 			log.delete(recordKeyEpoch(prefixRatchet, t.epoch, uint32(id.leaf), uint32(id.kind)))

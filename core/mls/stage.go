@@ -24,7 +24,8 @@ func (g *Group) stage(content *authenticatedContent) (*StagedCommit, error) {
 	}
 	staged := &StagedCommit{
 		Epoch: g.cur.context.epoch, Committer: out.committer, External: out.external != nil,
-		AAD: content.content.aad, Proposals: out.proposals, suite: g.suite, base: g.cur, own: g.own, signer: g.signer,
+		AAD: content.content.aad, Proposals: out.proposals, ReInit: out.reInit,
+		suite: g.suite, base: g.cur, own: g.own, signer: g.signer,
 	}
 	added, updated := out.added, out.updated
 	var steps []pathStep
@@ -73,9 +74,14 @@ func (o *outcome) checkCommitter() error {
 }
 
 // follow derives the secrets of the next epoch and checks the confirmation tag.
-func (g *Group) follow(content *authenticatedContent, list []sourcedProposal, out *outcome, steps []pathStep) (*epoch, error) {
+func (g *Group) follow(content *authenticatedContent, list []sourcedProposal, out *outcome, steps []pathStep) (next *epoch, err error) {
 	known := maps.Clone(g.cur.keys)
 	fresh := privateKeys{}
+	defer func() {
+		if err != nil {
+			fresh.wipe()
+		}
+	}()
 	for _, p := range list {
 		if p.typ != ProposalUpdate || !p.sender.isMember(g.own) {
 			continue
@@ -110,6 +116,7 @@ func (g *Group) follow(content *authenticatedContent, list []sourcedProposal, ou
 	}
 	defer j.wipe()
 	if !g.suite.verifyMAC(next.secrets.confirmation, next.context.confirmedTranscriptHash, content.confirmationTag) {
+		next.secrets.wipe()
 		return nil, fmt.Errorf("%w: confirmation tag", ErrInvalidSignature)
 	}
 	next.confirmationTag = slices.Clone(content.confirmationTag)

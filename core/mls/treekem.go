@@ -13,6 +13,12 @@ import (
 // nodes on its direct path.
 type privateKeys map[nodeIndex][]byte
 
+func (k privateKeys) wipe() {
+	for _, private := range k {
+		clear(private)
+	}
+}
+
 // newPath is an update path in the making (RFC 9420 §7.4, §7.5).
 type newPath struct {
 	steps        []pathStep
@@ -203,6 +209,7 @@ func (t *ratchetTree) openPath(own LeafIndex, keys privateKeys, steps []pathStep
 func (t *ratchetTree) deriveUp(steps []pathStep, secret []byte) (privateKeys, []byte, error) {
 	derived := privateKeys{}
 	if len(secret) != t.suite.nh {
+		clear(secret)
 		return nil, nil, invalid("7.4", "path secret of %d bytes", len(secret))
 	}
 	for _, step := range steps {
@@ -210,10 +217,12 @@ func (t *ratchetTree) deriveUp(steps []pathStep, secret []byte) (privateKeys, []
 		if err != nil {
 			return nil, nil, err
 		}
+		derived[step.node] = private
 		if n := t.nodes[step.node]; n.parent == nil || subtle.ConstantTimeCompare(public, n.parent.encryptionKey) != 1 {
+			clear(secret)
+			derived.wipe()
 			return nil, nil, invalid("12.4.2", "path secret does not fit the public key of node %d", step.node)
 		}
-		derived[step.node] = private
 		next := t.suite.deriveSecret(secret, "path")
 		clear(secret)
 		secret = next

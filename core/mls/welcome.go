@@ -66,13 +66,18 @@ func (m *welcome) openSecrets(s *suite, ref, initPrivate []byte) (*groupSecrets,
 		if err != nil {
 			return nil, err
 		}
-		return unmarshal(b, readGroupSecrets)
+		secrets, err := unmarshal(b, readGroupSecrets)
+		if err != nil {
+			clear(b)
+		}
+		return secrets, err
 	}
 	return nil, ErrNoKeyPackage
 }
 
 func (m *welcome) openGroupInfo(s *suite, welcomeSecret []byte) (*groupInfo, error) {
 	key, nonce := s.welcomeKey(welcomeSecret)
+	defer clear(key)
 	b, err := s.open(key, nonce, nil, m.groupInfo)
 	if err != nil {
 		return nil, err
