@@ -56,7 +56,7 @@ func TestVectorsTreeKEM(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				equal(t, "public key", public, before.nodes[p.Node].encryptionKey())
+				equal(t, "public key", public, before.node(p.Node).encryptionKey())
 				keys[p.Node] = private
 			}
 			return keys
