@@ -51,6 +51,7 @@ var names = []struct {
 	{mls.ErrMissingPSK, "missing-psk"},
 	{mls.ErrSigner, "signer"},
 	{mls.ErrPublicHandshake, "public-handshake"},
+	{mls.ErrReInit, "reinit"},
 }
 
 func failureOf(err error) *failure {

@@ -132,6 +132,7 @@ type applicationInfo struct {
 
 type proposalInfo struct {
 	Type   uint16 `json:"type"`
+	From   uint8  `json:"from"` // the sender's type
 	Sender uint32 `json:"sender"`
 	Target uint32 `json:"target"`
 }
@@ -156,7 +157,7 @@ func describe(c *mls.StagedCommit) *commitInfo {
 		Added: membersOf(c.Added), Removed: membersOf(c.Removed), Updated: membersOf(c.Updated),
 	}
 	for _, p := range c.Proposals {
-		info.Proposals = append(info.Proposals, proposalInfo{uint16(p.Kind), uint32(p.Sender), uint32(p.Target)})
+		info.Proposals = append(info.Proposals, proposalInfo{uint16(p.Kind), uint8(p.From), uint32(p.Sender), uint32(p.Target)})
 	}
 	return info
 }
@@ -194,7 +195,9 @@ func (s *session) process(p processParams) (processResult, error) {
 		if p.Reject {
 			g.Reject(r)
 		}
-		return processResult{Kind: "proposal", Proposal: &proposalInfo{uint16(r.Kind), uint32(r.Sender), uint32(r.Target)}}, nil
+		return processResult{Kind: "proposal", Proposal: &proposalInfo{
+			uint16(r.Kind), uint8(r.From), uint32(r.Sender), uint32(r.Target),
+		}}, nil
 	case *mls.StagedCommit:
 		g.staged = r
 		return processResult{Kind: "commit", Commit: describe(r)}, nil
