@@ -69,6 +69,23 @@ func converse(t *testing.T, suite int, a, b *endpoint) {
 	w.settle()
 	w.add(bob, params{"no_path": true, "omit_tree": true}, a)
 	w.export()
+	for _, m := range []*member{alice, bob} {
+		w.update(m)
+		epoch := m.info().Epoch
+		w.commit(m, params{"resumption_psks": []uint64{epoch, epoch - 1}})
+		w.propose(m, params{"type": "resumption_psk", "epoch": epoch})
+		w.commit(w.members[0], params{})
+	}
+	w.follow(alice, suite, params{"group_id": octets("a branch"), "no_path": true})
+	w.follow(bob, suite, params{"group_id": octets("another branch"), "no_path": true})
+	other := 1 + suite%2
+	w.propose(alice, params{"type": "reinit", "reinit": reInit{GroupID: octets("after"), Suite: uint16(other)}})
+	w.commit(bob, params{})
+	if got := alice.info().ReInit; got == nil || int(got.Suite) != other {
+		t.Errorf("the group is re-initialised as %+v", got)
+	}
+	w.follow(alice, other, params{"no_path": true})
+	w.follow(bob, other, params{"no_path": true})
 }
 
 // settle has those who have been added send a path each, so that no leaf is unmerged.
