@@ -104,7 +104,7 @@ func TestSelfRemove(t *testing.T) {
 		t.Errorf("leaving is described as %+v", s)
 	}
 	carol.restore()
-	want := []CommittedProposal{{Kind: ProposalSelfRemove, Sender: 1, Target: 1}}
+	want := []CommittedProposal{{Kind: ProposalSelfRemove, From: SenderMember, Sender: 1, Target: 1}}
 	if p := carol.g.Pending(); !slices.Equal(p.Proposals, want) || !slices.Equal(s.Proposals, want) {
 		t.Errorf("proposals are %+v", p.Proposals)
 	}

@@ -89,10 +89,11 @@ func (l *loader) under(prefix string) []string {
 func (l *loader) loadTree() error {
 	keys := l.under(prefixNode)
 	changes := make([]nodeChange, 0, len(keys))
+	lists := interner{}
 	last := nodeIndex(0)
 	for _, k := range keys {
 		_, at, ok := parseRecordKey(k, prefixNode, false, 1)
-		n, err := unmarshal(l.records[k], readNode)
+		n, err := unmarshalSharing(l.records[k], readNode, lists)
 		if !ok || err != nil || !n.fits(nodeIndex(at[0])) {
 			return fmt.Errorf("%w: tree node", ErrMalformed)
 		}
@@ -105,19 +106,15 @@ func (l *loader) loadTree() error {
 	if uint64(last) > 1<<20+64*uint64(len(keys)) {
 		return fmt.Errorf("%w: tree node %d", ErrMalformed, last)
 	}
-	l.g.cur.tree = newTree(l.g.suite, treeSize(int(last)/2+1))
+	nodes := make([]node, 2*treeSize(int(last)/2+1)-1)
 	for _, c := range changes {
-		if int(c.x) >= len(l.g.cur.tree.nodes) {
+		if int(c.x) >= len(nodes) {
 			return fmt.Errorf("%w: tree node %d", ErrMalformed, c.x)
 		}
-		l.g.cur.tree.set(c.x, c.node)
+		nodes[c.x] = c.node
 	}
-	l.g.cur.tree.census.fold()
+	l.g.cur.tree = treeOf(l.g.suite, nodes, lists)
 	return nil
-}
-
-func (n node) fits(x nodeIndex) bool {
-	return n.blank() || (n.leaf != nil) == x.isLeaf()
 }
 
 // checkEpoch checks that an epoch's parts belong together.
@@ -132,7 +129,7 @@ func (g *Group) checkEpoch(e *epoch) error {
 		return nil
 	}
 	for x, key := range e.keys {
-		if len(key) == 0 || int64(x) >= int64(len(e.tree.nodes)) {
+		if len(key) == 0 || !e.tree.has(x) {
 			return fmt.Errorf("%w: private key", ErrMalformed)
 		}
 	}

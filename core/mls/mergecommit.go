@@ -71,16 +71,14 @@ func (g *Group) Merge(s *StagedCommit) error {
 func (g *Group) enter(e *epoch, prev *ratchetTree) {
 	g.cur = e
 	e.tree.census.fold()
-	for x := range max(len(prev.nodes), len(e.tree.nodes)) {
-		if n, changed := changedNode(prev, e.tree, x); changed {
-			key := recordKey32(prefixNode, uint32(x))
-			if n.blank() {
-				g.log.delete(key)
-			} else {
-				g.log.put(key, marshal(n))
-			}
+	prev.differences(e.tree, func(x nodeIndex, n node) {
+		key := recordKey32(prefixNode, uint32(x))
+		if n.blank() {
+			g.log.delete(key)
+		} else {
+			g.log.put(key, marshal(n))
 		}
-	}
+	})
 	for x, key := range e.keys {
 		g.log.put(recordKey32(prefixKey, uint32(x)), slices.Clone(key))
 	}
@@ -89,17 +87,6 @@ func (g *Group) enter(e *epoch, prev *ratchetTree) {
 	root := e.tree.root()
 	g.log.put(recordKeyEpoch(prefixSecret, e.context.epoch, uint32(root)), slices.Clone(g.keys.nodes[root]))
 	g.log.put(recordEpoch, marshalSecret(e))
-}
-
-func changedNode(prev, next *ratchetTree, x int) (node, bool) {
-	var p, n node
-	if x < len(prev.nodes) {
-		p = prev.nodes[x]
-	}
-	if x < len(next.nodes) {
-		n = next.nodes[x]
-	}
-	return n, p != n
 }
 
 // retire makes the present epoch a past one; touched are the leaves that the

@@ -19,7 +19,7 @@ type forgery struct {
 // forge makes a commit past all checks on the sending side.
 func (p *peer) forge(edit func(*forgery)) []byte {
 	p.t.Helper()
-	out, err := p.g.apply(p.g.own, nil)
+	out, err := p.g.apply(memberSender(p.g.own), nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func (p *peer) forge(edit func(*forgery)) []byte {
 	}
 	f := &forgery{g: p.g, c: &commit{path: &path.path}, out: out, path: path}
 	edit(f)
-	s, err := p.g.publishable(f.c, nil, f.out, f.path)
+	s, err := p.g.publishable(f.c, CommitOptions{}, f.out, f.path)
 	if err != nil {
 		p.t.Fatal(err)
 	}

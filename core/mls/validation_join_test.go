@@ -108,12 +108,12 @@ func TestJoinValidation(t *testing.T) {
 			i.context.treeHash, i.context.extensions = alice.g.cur.tree.rootHash(), nil
 		}, nothing)},
 		{"parent hash", "7.9.2", retree(func(r *ratchetTree) {
-			p := *r.nodes[1].parent
+			p := *r.node(1).parent
 			p.parentHash = make([]byte, 32)
 			r.set(1, node{parent: &p})
 		})},
 		{"unmerged leaf", "12.4.3.1", retree(func(r *ratchetTree) {
-			p := *r.nodes[1].parent
+			p := *r.node(1).parent
 			p.unmerged = []LeafIndex{3}
 			r.set(1, node{parent: &p})
 		})},
