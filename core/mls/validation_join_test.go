@@ -63,7 +63,7 @@ func TestJoinValidation(t *testing.T) {
 	}
 	reparent := func(edit func(*parentNode)) []byte {
 		return retree(func(r *ratchetTree) {
-			p := *r.nodes[1].parent
+			p := *r.node(1).parent
 			edit(&p)
 			r.set(1, node{parent: &p})
 		})

@@ -34,7 +34,7 @@ func TestLeafValidation(t *testing.T) {
 		{"the old encryption key", "7.3", "7.3", func(l *LeafNode) { l.EncryptionKey = g.cur.tree.leaf(0).EncryptionKey }},
 		{"another leaf's encryption key", kept, "12.4.2", func(l *LeafNode) { l.EncryptionKey = g.cur.tree.leaf(2).EncryptionKey }},
 		{"a parent's encryption key", kept, "12.4.2", func(l *LeafNode) {
-			l.EncryptionKey = g.cur.tree.nodes[5].encryptionKey() // of carol and her neighbour
+			l.EncryptionKey = g.cur.tree.node(5).encryptionKey() // of carol and her neighbour
 		}},
 		{"encryption key that is none", "7.3", "7.3", func(l *LeafNode) { l.EncryptionKey = []byte("short") }},
 		{"another leaf's signature key", ErrInvalidSignature, ErrInvalidSignature, func(l *LeafNode) {
@@ -110,17 +110,4 @@ func (p *peer) forgeUpdate(edit func(*LeafNode), place LeafIndex) []byte {
 		p.t.Fatal(err)
 	}
 	return p.forgeProposal(&Proposal{typ: ProposalUpdate, leaf: &leaf})
-}
-
-// forgeProposal sends a proposal past the checks on the sending side.
-func (p *peer) forgeProposal(proposal *Proposal) []byte {
-	p.t.Helper()
-	content := p.g.content(contentProposal, marshal(proposal), nil)
-	content.content.proposal = proposal
-	m, err := p.g.send(content)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.save()
-	return m
 }
