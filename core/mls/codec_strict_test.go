@@ -33,7 +33,7 @@ func decoding[T wire](read func(*reader) T) func([]byte) ([]byte, error) {
 func kinds(t testing.TB) (bob *peer, list []kind) {
 	peers := newGroupOf(t, SuiteX25519, 4)
 	alice, bob, dave := peers[0], peers[1], newPeer(t, SuiteX25519, "dave")
-	bob.g.cfg.Handshakes = HandshakesMixed
+	bob.handshakes(HandshakesMixed)
 	process := func(b []byte) error { _, err := bob.g.Process(b); return err }
 	join := func(b []byte) error {
 		_, err := Join(dave.cfg, dave.signer, dave.bundle, b, nil)

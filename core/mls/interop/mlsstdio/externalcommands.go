@@ -57,7 +57,7 @@ func (s *session) externalJoin(p externalJoinParams) (externalJoinResult, error)
 		ExtraCapabilities: c.capabilities, AAD: p.AAD,
 	}
 	for _, id := range p.PSKs {
-		o.PSKs = append(o.PSKs, id)
+		o.PSKs = append(o.PSKs, mls.ExternalPSKProposal(id))
 	}
 	if p.Replace != nil {
 		leaf := mls.LeafIndex(*p.Replace)
