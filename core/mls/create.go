@@ -42,6 +42,9 @@ func (c Config) create(p CreateParams) (*Group, error) {
 	if err := checkContextExtensions(p.GroupContextExtensions); err != nil {
 		return nil, err
 	}
+	if err := c.authenticateExternalSenders(p.GroupID, nil, p.GroupContextExtensions); err != nil {
+		return nil, err
+	}
 	leaf, private, err := newLeaf(s, p.Signer, p.Credential, p.LeafExtensions,
 		ownCapabilities(p.ExtraCapabilities, p.LeafExtensions, p.GroupContextExtensions, p.Credential.Type))
 	if err != nil {

@@ -27,6 +27,27 @@
 // (StagedCommit.Proposals, Added, Removed, the new extensions), decides whether they
 // may, and calls [Group.Merge], or does not and is on its own from there.
 //
+// # From outside
+//
+// A member publishes a [Group.GroupInfo] of each epoch, best with the commit
+// that begins it ([StagedCommit.GroupInfo]). Whoever has it can enter by a commit
+// of its own, [JoinByCommit], without waiting for anybody, and a client that
+// has lost its state comes back by the same means, which removes its old leaf
+// (ExternalJoinOptions.Replace). The group it returns is in the new epoch already:
+// store it, publish the commit, and delete it if another commit was faster. With
+// [NewJoinProposal] a client asks to be added, and with [NewExternalProposal] a server
+// that the group lists in its context ([ExternalSendersExtension]) asks for a
+// change; a member has to commit either.
+//
+// All these come as a [StagedCommit] with External set, or as proposals whose From
+// is not [SenderMember]. Nothing but the AuthenticationService and the application
+// stands between whoever has a GroupInfo and the group, so judge them: an own
+// commit takes all received proposals along unless they are rejected ([Group.Reject]).
+// Of those who are not listed 64 proposals are kept in an epoch, all together.
+//
+// Members encrypt their handshake messages to each other unless [Config] says
+// otherwise; what comes from outside is always signed plain text.
+//
 // # One group after another
 //
 // Suite and version of a group never change. To change them, such as to one that holds
@@ -69,9 +90,6 @@
 // an epoch, also a few secrets of 32 to 64 bytes on the way to its leaf); a
 // commit stores the nodes of the tree that it has changed and the new epoch's secrets. The
 // pending commit is on record with everything needed to merge it after a crash.
-//
-// Not here yet: external commits and proposals from outside the group. Their
-// messages are refused with [ErrUnsupported].
 package mls
 
 // recordVersion begins everything that is stored.

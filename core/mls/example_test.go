@@ -20,6 +20,10 @@ func (d directory) ValidateLeaf(_ mls.LeafContext, leaf *mls.LeafNode) error {
 	return nil
 }
 
+func (directory) ValidateExternalSender([]byte, mls.ExternalSender) error {
+	return errors.New("nobody outside has a say")
+}
+
 // vault stores a group's records; a real one does it in one transaction with
 // the message they came with.
 type vault map[string][]byte

@@ -50,7 +50,8 @@ func (g *Group) readPending(r *reader) *StagedCommit {
 	if v := r.u8(); v != recordVersion {
 		r.fail("pending record of version %d", v)
 	}
-	s := &StagedCommit{Message: r.vec(), Welcome: r.vec(), AAD: r.vec(), Committer: g.own, suite: g.suite, base: g.cur}
+	s := &StagedCommit{Message: r.vec(), Welcome: r.vec(), AAD: r.vec(), Committer: g.own}
+	s.suite, s.base, s.own, s.signer = g.suite, g.cur, g.own, g.signer
 	if len(s.Welcome) == 0 {
 		s.Welcome = nil
 	}

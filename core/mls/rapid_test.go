@@ -20,6 +20,7 @@ type world struct {
 	inbox   map[*peer][]delivery
 	roster  map[*peer]bool // members of the service's epoch
 	epoch   uint64
+	info    []byte // the service's GroupInfo of its epoch
 	sent    int
 	authent map[uint64][]byte // epoch authenticators seen
 }
@@ -38,6 +39,7 @@ func newWorld(t *rapid.T, tb testing.TB) *world {
 	}
 	w.peers[0].create()
 	w.roster[w.peers[0]] = true
+	w.info = w.peers[0].groupInfo(true)
 	return w
 }
 
@@ -60,6 +62,10 @@ func (w *world) publish(p *peer, s *StagedCommit) bool {
 	if s.Epoch != w.epoch {
 		return false
 	}
+	var err error
+	if w.info, err = s.GroupInfo(true); err != nil {
+		w.t.Fatal(err)
+	}
 	w.epoch++
 	w.broadcast(p, s.Message, "")
 	for _, m := range s.Removed {
@@ -71,6 +77,27 @@ func (w *world) publish(p *peer, s *StagedCommit) bool {
 		w.inbox[q] = []delivery{{welcome: s.Welcome, from: p}}
 	}
 	return true
+}
+
+// enter lets a client join by itself, or come back where it is a member that may
+// have lost its state. The service may take another commit first: then it tries again.
+func (w *world) enter(p *peer, replace *LeafIndex) {
+	o := p.joining(ExternalJoinOptions{GroupInfo: w.info, Replace: replace})
+	g, commit, err := JoinByCommit(p.cfg, o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if rapid.Bool().Draw(w.t, "refused by the service") {
+		return
+	}
+	w.epoch++
+	w.roster[p] = true
+	w.inbox[p] = nil
+	w.broadcast(p, commit, "")
+	p.g, p.store = g, records{}
+	p.save()
+	w.info = p.groupInfo(true)
+	w.note(p)
 }
 
 func (w *world) named(m Member) *peer {
@@ -190,8 +217,8 @@ func (w *world) broadcast(p *peer, message []byte, text string) {
 	}
 }
 
-// TestWorld lets five clients add, remove, update, leave, write, race, crash and
-// fall behind at random; whoever is in an epoch agrees about it.
+// TestWorld lets five clients add, remove, update, leave, join by themselves, come
+// back, write, race, crash and fall behind at random; whoever is in an epoch agrees about it.
 func TestWorld(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(rt, t)
@@ -226,6 +253,19 @@ func TestWorld(t *testing.T) {
 				p.save()
 				if p.g.Epoch() == w.epoch {
 					w.broadcast(p, m, "")
+				}
+			},
+			"join by itself": func(rt *rapid.T) {
+				w.t = rt
+				if out := w.outsiders(); len(out) > 0 {
+					w.enter(rapid.SampledFrom(out).Draw(rt, "joiner"), nil)
+				}
+			},
+			"come back": func(rt *rapid.T) {
+				w.t = rt
+				if p := w.member(); w.roster[p] {
+					i := p.g.OwnIndex()
+					w.enter(p, &i)
 				}
 			},
 			"leave": func(rt *rapid.T) {

@@ -73,14 +73,25 @@ func (g *Group) succeed(usage uint8, p CreateParams, o SuccessorOptions) (*Group
 	next.origin = &presharedKey{link, g.cur.secrets.resumption}
 	staged, err := next.Commit(CommitOptions{Proposals: append(proposals, Proposal{typ: ProposalPSK, psk: link}), AddOnly: o.AddOnly})
 	next.origin = nil
-	if err != nil {
-		return nil, nil, err
+	if err == nil {
+		err = g.checkSuccessor(&link, &staged.next.context, staged.next.tree)
 	}
-	if err := g.checkSuccessor(&link, &staged.next.context, staged.next.tree); err != nil {
-		staged.wipe()
+	if err != nil {
+		next.destroy()
 		return nil, nil, err
 	}
 	return next, staged, nil
+}
+
+// destroy wipes a group that has never been stored.
+func (g *Group) destroy() {
+	g.DiscardPending()
+	g.cur.secrets.wipe()
+	g.cur.keys.wipe()
+	g.keys.forget(g.log)
+	for _, change := range g.log.take() {
+		clear(change.Value)
+	}
 }
 
 // JoinSuccessor enters the group that takes the place of this one, or a branch

@@ -9,7 +9,8 @@ import (
 // anyone is an authentication service that refuses nobody.
 type anyone struct{}
 
-func (anyone) ValidateLeaf(LeafContext, *LeafNode) error { return nil }
+func (anyone) ValidateLeaf(LeafContext, *LeafNode) error           { return nil }
+func (anyone) ValidateExternalSender([]byte, ExternalSender) error { return nil }
 
 func TestVectorsTreeKEM(t *testing.T) {
 	type pathSecret struct {
@@ -180,7 +181,7 @@ func (v *passiveVector) follow(t *testing.T) {
 		t.Fatal(err)
 	}
 	bundle := &KeyPackageBundle{kp: kp.keyPackage, initPrivate: v.Init, encryptPrivate: v.Encryption}
-	cfg := Config{Auth: anyone{}, ExternalPSK: func(id []byte) ([]byte, bool) {
+	cfg := Config{Auth: anyone{}, Handshakes: HandshakesMixed, ExternalPSK: func(id []byte) ([]byte, bool) {
 		i := slices.IndexFunc(v.ExternalPSKs, func(p passivePSK) bool { return bytes.Equal(p.ID, id) })
 		if i < 0 {
 			return nil, false

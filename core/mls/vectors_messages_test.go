@@ -154,7 +154,7 @@ func TestVectorsMessageProtection(t *testing.T) {
 		// And what is protected here opens again.
 		for typ, body := range map[contentType][]byte{contentProposal: v.Proposal, contentCommit: v.Commit, contentApplication: w.b} {
 			content := &authenticatedContent{wireFormat: wirePrivate, content: framedContent{
-				groupID: v.GroupID, epoch: v.Epoch, sender: sender{senderMember, leaf}, typ: typ, body: body,
+				groupID: v.GroupID, epoch: v.Epoch, sender: sender{SenderMember, leaf}, typ: typ, body: body,
 			}}
 			if typ == contentCommit {
 				content.confirmationTag = v.Membership
