@@ -275,6 +275,7 @@ func benchLoad(b *testing.B, m *madeGroup) {
 // joined, beside its tree as it goes over the wire.
 func benchMemory(b *testing.B, m *madeGroup) {
 	tree := len(marshal(m.bob.g.cur.tree))
+	m.bob.g = nil
 	loaded := heapOf(func() any { m.bob.restore(); return m.bob.g })
 	m.bob.g = nil
 	joined := heapOf(func() any {

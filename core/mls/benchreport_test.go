@@ -81,17 +81,15 @@ func (m *madeGroup) treeHashing() time.Duration {
 }
 
 type measurement struct {
-	row     benchRow
-	took    time.Duration
-	floor   time.Duration // 0 where none is known
-	target  float64       // times the floor
-	metrics map[string]float64
+	row    benchRow
+	took   time.Duration
+	floor  time.Duration // 0 where none is known
+	target float64       // times the floor
 }
 
 type benchReport struct {
 	rows       []*measurement
 	primitives map[Suite]primitives
-	printed    int
 }
 
 var report = &benchReport{primitives: map[Suite]primitives{}}
