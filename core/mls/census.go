@@ -29,10 +29,12 @@ func (t *multiset) count(k censusKey) int32 {
 }
 
 func (t *multiset) add(k censusKey, n int32) {
-	n += t.count(k)
-	delete(t.once, k)
-	delete(t.more, k)
-	switch n {
+	old := t.count(k)
+	if old != 0 {
+		delete(t.once, k)
+		delete(t.more, k)
+	}
+	switch n += old; n {
 	case 0:
 	case 1:
 		t.once[k] = struct{}{}
@@ -58,6 +60,8 @@ const (
 
 func (k censusKind) of(id uint64) censusKey { return censusKey(id<<3 | uint64(k)) }
 
+func (k censusKey) kind() censusKind { return censusKind(k & 7) }
+
 var censusSeed = maphash.MakeSeed()
 
 func keyID(key []byte) uint64 { return maphash.Bytes(censusSeed, key) }
@@ -68,9 +72,24 @@ func newCensus() *census {
 
 // censusOf counts a tree in its array form, of leaves that were read with lists.
 func censusOf(nodes []node, lists interner) *census {
-	base := &multiset{once: make(map[censusKey]struct{}, len(nodes)), more: map[censusKey]int32{}}
+	keys := 0
 	for _, n := range nodes {
-		countNode(n, 1, base.add)
+		switch {
+		case n.leaf != nil:
+			keys += 2
+		case n.parent != nil:
+			keys++
+		}
+	}
+	base := &multiset{once: make(map[censusKey]struct{}, keys), more: map[censusKey]int32{}}
+	for _, n := range nodes {
+		countNode(n, 1, func(k censusKey, n int32) {
+			if kind := k.kind(); kind == countEncryptionKey || kind == countSignatureKey {
+				base.add(k, n)
+			} else {
+				base.more[k] += n
+			}
+		})
 	}
 	return &census{base: base, delta: map[censusKey]int32{}, lists: lists}
 }
@@ -133,7 +152,7 @@ func countCapabilities(kind censusKind, ids []uint16, n int32, add func(censusKe
 // repeated tells of which kind, if any, a key of the base occurs twice.
 func (c *census) repeated() (kind censusKind, twice bool) {
 	for k, n := range c.base.more {
-		kind = censusKind(k & 7)
+		kind = k.kind()
 		if n > 1 && (kind == countEncryptionKey || kind == countSignatureKey) {
 			return kind, true
 		}
