@@ -7,12 +7,15 @@ import (
 	"time"
 )
 
-// unchanged runs try and checks that the group's records are what they were, also after
-// a start from them.
+// unchanged runs try and checks that the group and its records are what they were, also
+// after a start from them.
 func (p *peer) unchanged(try func()) {
 	p.t.Helper()
-	before := maps.Clone(p.store)
+	before, live := maps.Clone(p.store), dump(p.g)
 	try()
+	if dump(p.g) != live {
+		p.t.Errorf("%s: the group has changed", p.name)
+	}
 	if changes := p.g.TakeChanges(); len(changes) != 0 {
 		p.t.Errorf("%s: %d records changed", p.name, len(changes))
 	}
@@ -164,6 +167,39 @@ func TestMessagesInClosedGroup(t *testing.T) {
 	}
 	bob.unchanged(func() { bob.refuses(s.Message, ErrOldEpoch) })
 	bob.closed()
+}
+
+// Nor is one who speaks in public, or comes from outside.
+func TestPublicMessagesInClosedGroup(t *testing.T) {
+	peers, out := withOutsiders(t, SuiteX25519, 3)
+	mallory, bob := peers[0], peers[1]
+	for _, p := range peers {
+		p.cfg.Handshakes = HandshakesPublic
+		p.restore()
+	}
+	ask := ReInitProposal(ReInit{GroupID: []byte("next"), Suite: SuiteX25519})
+	s := mallory.commit(CommitOptions{Proposals: []Proposal{ask}})
+	_, err := s.GroupInfo(true)
+	expect(t, err, ErrReInit)
+	mallory.merge()
+	deliver(s.Message, mallory, peers)
+	bob.unchanged(func() {
+		_, err := bob.g.GroupInfo(true)
+		expect(t, err, ErrReInit)
+	})
+
+	mallory.g.reInit = nil
+	update, err := mallory.g.ProposeUpdate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eve := newPeer(t, SuiteX25519, "eve")
+	for _, m := range [][]byte{
+		update, mallory.commit(CommitOptions{}).Message, out[0].proposes(t, mallory.g, 0, ask),
+		eve.joinByCommit(ExternalJoinOptions{GroupInfo: mallory.groupInfo(true)}),
+	} {
+		bob.unchanged(func() { bob.refuses(m, ErrReInit) })
+	}
 }
 
 func TestReinitializeValidation(t *testing.T) {
