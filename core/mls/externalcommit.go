@@ -76,9 +76,14 @@ func JoinByCommit(cfg Config, o ExternalJoinOptions) (*Group, []byte, error) {
 	}
 	defer path.wipe()
 	if err := out.checkCommitter(); err != nil {
+		path.keys.wipe()
 		return nil, nil, err
 	}
-	return g.enterByCommit(list, out, path, initSecret, o.AAD)
+	joined, commit, err := g.enterByCommit(list, out, path, initSecret, o.AAD)
+	if err != nil {
+		path.keys.wipe()
+	}
+	return joined, commit, err
 }
 
 // observe makes of a GroupInfo a group as somebody outside sees it: without any of
