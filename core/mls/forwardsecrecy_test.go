@@ -181,6 +181,25 @@ func TestForwardSecrecyOfJoining(t *testing.T) {
 	spy.wiped(t)
 }
 
+func TestForwardSecrecyOfExternalCommits(t *testing.T) {
+	spy := newSpy(t)
+	peers := newGroupOf(t, suiteSpied, 3)
+	alice, bob, erin := peers[0], peers[1], newPeer(t, suiteSpied, "erin")
+	info := alice.groupInfo(true)
+	spy.seen = nil // the external secret is in use as long as the epoch
+	m := erin.joinByCommit(ExternalJoinOptions{GroupInfo: info})
+	spy.wiped(t)
+	before := hold(bob)
+	for _, p := range peers {
+		p.process(m)
+	}
+	before.swept(t, epochPaths...)
+	spy.wiped(t)
+	peers = append(peers, erin)
+	agree(t, peers...)
+	spy.gone(t, peers...)
+}
+
 func TestForwardSecrecyOfLeaving(t *testing.T) {
 	spy := newSpy(t)
 	peers := newGroupOf(t, suiteSpied, 4)

@@ -164,7 +164,8 @@ func (d *dumper) write(v reflect.Value) {
 	}
 }
 
-// derived are fields that hold what can be computed at any time from the others.
+// derived are fields that hold what can be computed at any time from the others, or what
+// saves memory without meaning anything.
 var derived = map[string]bool{"hash": true, "lists": true}
 
 // TestProbe: the instrument sees what it is for, so that its silence means something.

@@ -113,7 +113,8 @@ func (g *Group) resolve(committer sender, list []proposalOrRef) ([]sourcedPropos
 // gather gives the proposals of an own commit: those asked for, and of those
 // received all that go together with them. Of several for one leaf, its own
 // leaving counts first, then what is asked for, then the latest. A PSK that is
-// missing here and a KeyPackage past its lifetime are left out.
+// missing here, a KeyPackage past its lifetime and a self-remove that not all
+// members support are left out.
 func (g *Group) gather(asked []Proposal) []sourcedProposal {
 	var list []sourcedProposal
 	taken := map[string]bool{}
@@ -124,7 +125,7 @@ func (g *Group) gather(asked []Proposal) []sourcedProposal {
 		}
 	}
 	for _, p := range g.proposals {
-		if p.typ == ProposalSelfRemove && !p.rejected {
+		if p.typ == ProposalSelfRemove && !p.rejected && g.cur.tree.census.allHaveProposal(uint16(p.typ)) {
 			claim(p.sourcedProposal)
 		}
 	}
@@ -139,7 +140,8 @@ func (g *Group) gather(asked []Proposal) []sourcedProposal {
 	}
 	for _, p := range slices.Backward(g.proposals) {
 		own := p.sender.isMember(g.own) && p.typ == ProposalUpdate || p.typ == ProposalRemove && p.removed == g.own
-		useless := p.typ == ProposalPSK && !g.hasPSK(p.psk) ||
+		useless := p.typ == ProposalSelfRemove || // taken before, if at all
+			p.typ == ProposalPSK && !g.hasPSK(p.psk) ||
 			p.typ == ProposalAdd && !p.keyPackage.leaf.Lifetime.Contains(g.cfg.now())
 		if !own && !useless && !p.rejected {
 			claim(p.sourcedProposal)

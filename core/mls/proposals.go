@@ -177,6 +177,10 @@ func (g *Group) apply(committer sender, list []sourcedProposal) (*outcome, error
 	for _, i := range o.removed {
 		o.tree.remove(i)
 	}
+	leaves := func(p sourcedProposal) bool { return p.typ == ProposalSelfRemove }
+	if slices.ContainsFunc(list, leaves) && !o.tree.census.allHaveProposal(uint16(ProposalSelfRemove)) {
+		return nil, invalid("12.2", "a member that stays does not support self-remove")
+	}
 	if joins {
 		o.committer = o.tree.vacancy()
 	}

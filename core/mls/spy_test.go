@@ -83,6 +83,19 @@ func (k spiedKEM) open(private, enc, info, ciphertext []byte) ([]byte, error) {
 	return b, nil
 }
 
+func (k spiedKEM) exportTo(public []byte, label string, n int) (enc, secret []byte, err error) {
+	enc, secret, err = k.kem.exportTo(public, label, n)
+	k.spy.note("external init secret", secret)
+	return enc, secret, err
+}
+
+func (k spiedKEM) exportFrom(private, enc []byte, label string, n int) ([]byte, error) {
+	secret, err := k.kem.exportFrom(private, enc, label, n)
+	k.spy.note("external private key", private)
+	k.spy.note("external init secret", secret)
+	return secret, err
+}
+
 // wiped checks that nothing is left in the memory of what has passed by, and
 // starts anew.
 func (w *spy) wiped(t testing.TB) {

@@ -142,3 +142,35 @@ func addOnlyCommit(t *testing.T) []byte {
 	fresh := badKeyPackage(t, SuiteX25519, func(*KeyPackage, ed25519.PrivateKey) {})
 	return marshal(&commit{proposals: []proposalOrRef{{proposal: fresh}}})
 }
+
+// TestSelfRemoveSupport: who stays must support a member's leaving by itself, and a
+// proposal to do so where somebody does not keeps nobody from committing.
+func TestSelfRemoveSupport(t *testing.T) {
+	alice, bob, carol, old := newPeer(t, SuiteX25519, "alice"), newPeer(t, SuiteX25519, "bob"), newPeer(t, SuiteX25519, "carol"), newPeer(t, SuiteX25519, "old")
+	alice.create()
+	bob.keyPackage()
+	carol.keyPackage()
+	old.keyPackage()
+	without(&old.bundle.kp.leaf.Capabilities.Proposals, uint16(ProposalSelfRemove))
+	old.bundle.kp.leaf.raw = nil
+	resign(old.bundle.kp, old.signer.(ed25519.PrivateKey))
+	var adds []Proposal
+	for _, p := range []*peer{bob, carol, old} {
+		adds = append(adds, AddProposal(p.bundle.KeyPackage()))
+	}
+	s := alice.commit(CommitOptions{Proposals: adds})
+	alice.merge()
+	bob.join(s.Welcome)
+	carol.join(s.Welcome)
+	_, err := carol.g.ProposeSelfRemove()
+	expect(t, err, "7.2")
+	leave := carol.forgeProposal(&Proposal{typ: ProposalSelfRemove})
+	bob.process(leave)
+	alice.process(leave)
+	ref := bob.g.proposals[0].ref
+	bob.resists(t, alice.forge(func(f *forgery) { f.c.proposals = []proposalOrRef{{ref: ref}} }), "12.2")
+	if s := alice.commit(CommitOptions{}); len(s.Removed) != 0 {
+		t.Error("alice commits what not all support")
+	}
+	bob.process(alice.g.Pending().Message)
+}

@@ -7,12 +7,15 @@ import (
 	"time"
 )
 
-// unchanged runs try and checks that the group's records are what they were, also after
-// a start from them.
+// unchanged runs try and checks that the group and its records are what they were, also
+// after a start from them.
 func (p *peer) unchanged(try func()) {
 	p.t.Helper()
-	before := maps.Clone(p.store)
+	before, live := maps.Clone(p.store), dump(p.g)
 	try()
+	if dump(p.g) != live {
+		p.t.Errorf("%s: the group has changed", p.name)
+	}
 	if changes := p.g.TakeChanges(); len(changes) != 0 {
 		p.t.Errorf("%s: %d records changed", p.name, len(changes))
 	}
