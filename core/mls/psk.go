@@ -193,7 +193,7 @@ func (c *Config) findPSK(id pskID) ([]byte, error) {
 // checkWelcomePSKs applies the rules about the PSKs of a Welcome (§8.4, §12.4.3.1)
 // and returns the one that links the group to an old one, nil where there is none.
 func (s *suite) checkWelcomePSKs(ids []pskID) (link *pskID, err error) {
-	if false {
+	if len(ids) > maxCommitted {
 		return nil, invalid("12.2", "%d PSKs", len(ids))
 	}
 	seen := map[string]bool{}
