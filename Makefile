@@ -83,7 +83,7 @@ TSMLS := $(CURDIR)/dist/tsmls
 
 .PHONY: interop
 interop: ## Let core/mls talk with ts-mls (needs Node and npm; skipped without)
-	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null; then \
+	@if command -v npm >/dev/null && node -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null; then \
 		$(MAKE) --no-print-directory $(TSMLS)/installed && \
 		QPC_INTEROP=$(TSMLS) go test -count=1 -v -timeout 15m -run TSMLS ./core/mls/interop/mlsstdio; \
 	else \

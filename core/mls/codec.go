@@ -154,17 +154,20 @@ func (r *reader) u64() uint64 {
 }
 
 // vec reads opaque<V>.
-func (r *reader) vec() []byte {
+func (r *reader) vec() []byte { return r.take(r.length()) }
+
+// length reads the length of a vector, zero at an error.
+func (r *reader) length() int {
 	if r.err != nil {
-		return nil
+		return 0
 	}
 	n, size := parseVarint(r.b)
 	if size == 0 {
 		r.fail("bad vector length")
-		return nil
+		return 0
 	}
 	r.b = r.b[size:]
-	return r.take(n)
+	return n
 }
 
 func (r *reader) optional() bool {

@@ -80,7 +80,7 @@ func (c Config) create(p CreateParams) (*Group, error) {
 // newGroup starts a Group at an epoch, all of it yet to be recorded.
 func newGroup(cfg Config, s *suite, signer crypto.Signer, own LeafIndex, e *epoch) *Group {
 	g := &Group{cfg: cfg, suite: s, signer: signer, own: own, log: changeLog{}}
-	g.enter(e, newTree(s, 1))
+	g.enter(e, newTree(s, 1), nil)
 	g.recordGroup()
 	return g
 }

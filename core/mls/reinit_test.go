@@ -366,3 +366,73 @@ func TestReInitStandsAlone(t *testing.T) {
 		}
 	})
 }
+
+// A server that the group listens to may ask for a re-initialisation (§12.1.8), and
+// newcomers may not.
+func TestReInitByExternalSender(t *testing.T) {
+	for _, suite := range []Suite{SuiteX25519, SuiteP256, SuiteXWing} {
+		t.Run(suite.String(), func(t *testing.T) {
+			peers, out := withOutsiders(t, suite, 3)
+			want := ReInit{GroupID: []byte("next"), Version: protocolVersion, Suite: SuiteXWing, Extensions: []Extension{}}
+			m := out[1].proposes(t, peers[0].g, 1, ReInitProposal(want))
+			for _, p := range peers {
+				r := p.process(m).(*ReceivedProposal)
+				if r.From != SenderExternal || r.Sender != 1 || r.Kind != ProposalReInit || string(r.ReInit.GroupID) != "next" {
+					t.Errorf("proposal is described as %+v", r)
+				}
+				p.restore()
+			}
+			// It gives way to a member's update, and is asked for again.
+			update, err := peers[1].g.ProposeUpdate(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			peers[1].save()
+			peers[0].process(update)
+			peers[2].process(update)
+			s := peers[0].commit(CommitOptions{})
+			if s.ReInit != nil || len(s.Proposals) != 1 {
+				t.Errorf("commits %+v", s.Proposals)
+			}
+			peers[0].merge()
+			deliver(s.Message, peers[0], peers)
+			m = out[1].proposes(t, peers[0].g, 1, ReInitProposal(want))
+			for _, p := range peers {
+				p.process(m)
+				p.restore()
+			}
+			s = peers[2].commit(CommitOptions{})
+			if len(s.Proposals) != 1 || s.Proposals[0].From != SenderExternal || s.ReInit == nil {
+				t.Errorf("commits %+v", s.Proposals)
+			}
+			peers[2].merge()
+			deliver(s.Message, peers[2], peers)
+			for _, p := range peers {
+				p.closed()
+			}
+			next := again(t, SuiteXWing, peers)
+			welcome := next[0].starts(peers[0].g.Reinitialize(next[0].successorOptions(next[1:])))
+			for i, p := range next[1:] {
+				p.succeeds(peers[i+1], welcome)
+			}
+			talk(t, next)
+		})
+	}
+}
+
+// The tree may go another way than the Welcome.
+func TestSuccessorWithoutTree(t *testing.T) {
+	old, next := closedGroup(t, SuiteX25519, SuiteXWing)
+	o := next[0].successorOptions(next[1:])
+	o.OmitTree = true
+	welcome := next[0].starts(old[0].g.Reinitialize(o))
+	bob, me := old[1], next[1]
+	_, err := bob.g.JoinSuccessor(me.signer, me.bundle, welcome, nil)
+	expect(t, err, ErrNoTree)
+	g, err := bob.g.JoinSuccessor(me.signer, me.bundle, welcome, next[0].g.RatchetTree())
+	if err != nil {
+		t.Fatal(err)
+	}
+	me.g = g
+	agree(t, next[:2]...)
+}

@@ -169,6 +169,39 @@ func TestMessagesInClosedGroup(t *testing.T) {
 	bob.closed()
 }
 
+// Nor is one who speaks in public, or comes from outside.
+func TestPublicMessagesInClosedGroup(t *testing.T) {
+	peers, out := withOutsiders(t, SuiteX25519, 3)
+	mallory, bob := peers[0], peers[1]
+	for _, p := range peers {
+		p.cfg.Handshakes = HandshakesPublic
+		p.restore()
+	}
+	ask := ReInitProposal(ReInit{GroupID: []byte("next"), Suite: SuiteX25519})
+	s := mallory.commit(CommitOptions{Proposals: []Proposal{ask}})
+	_, err := s.GroupInfo(true)
+	expect(t, err, ErrReInit)
+	mallory.merge()
+	deliver(s.Message, mallory, peers)
+	bob.unchanged(func() {
+		_, err := bob.g.GroupInfo(true)
+		expect(t, err, ErrReInit)
+	})
+
+	mallory.g.reInit = nil
+	update, err := mallory.g.ProposeUpdate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eve := newPeer(t, SuiteX25519, "eve")
+	for _, m := range [][]byte{
+		update, mallory.commit(CommitOptions{}).Message, out[0].proposes(t, mallory.g, 0, ask),
+		eve.joinByCommit(ExternalJoinOptions{GroupInfo: mallory.groupInfo(true)}),
+	} {
+		bob.unchanged(func() { bob.refuses(m, ErrReInit) })
+	}
+}
+
 func TestReinitializeValidation(t *testing.T) {
 	const suite = SuiteX25519
 	peers := newGroupOf(t, suite, 3)

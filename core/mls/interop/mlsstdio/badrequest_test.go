@@ -117,6 +117,12 @@ func TestRefusals(t *testing.T) {
 	e.refuses("corrupt-state", "restore", params{"client": a, "group": "new", "records": [][]string{{"00", "00"}}})
 	e.refuses("malformed", "external-join", params{"client": a, "group": "new", "group_info": "00"})
 
+	e.refuses("invalid", "successor", params{"from": a, "client": a, "group": "new"})
+	var branch commitResult
+	p := params{"from": a, "client": a, "group": "branch", "group_id": "07", "key_packages": []octets{w.members[1].keyPackage()}}
+	e.call("successor", p, &branch)
+	e.refuses("successor", "join", params{"client": b, "group": "branch too", "welcome": branch.Welcome})
+
 	var c commitResult
 	e.call("commit", params{"group": a}, &c)
 	e.refuses("pending", "commit", params{"group": a})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto"
 	"fmt"
 	"strings"
@@ -135,9 +136,17 @@ func (s *session) keyPackage(p keyPackageParams) (keyPackageResult, error) {
 
 // addProposal adds the client of an MLSMessage(KeyPackage).
 func addProposal(message []byte) (mls.Proposal, error) {
-	kp, ok := strings.CutPrefix(string(message), keyPackageHeader)
-	if !ok {
-		return mls.Proposal{}, fmt.Errorf("%w: not an MLSMessage with a KeyPackage", mls.ErrMalformed)
+	kp, err := bareKeyPackage(message)
+	if err != nil {
+		return mls.Proposal{}, err
 	}
-	return mls.AddProposal([]byte(kp)), nil
+	return mls.AddProposal(kp), nil
+}
+
+func bareKeyPackage(message []byte) ([]byte, error) {
+	kp, ok := bytes.CutPrefix(message, []byte(keyPackageHeader))
+	if !ok {
+		return nil, fmt.Errorf("%w: not an MLSMessage with a KeyPackage", mls.ErrMalformed)
+	}
+	return kp, nil
 }

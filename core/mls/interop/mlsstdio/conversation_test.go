@@ -69,6 +69,23 @@ func converse(t *testing.T, suite int, a, b *endpoint) {
 	w.settle()
 	w.add(bob, params{"no_path": true, "omit_tree": true}, a)
 	w.export()
+	for _, m := range []*member{alice, bob} {
+		w.update(m)
+		epoch := m.info().Epoch
+		w.commit(m, params{"resumption_psks": []uint64{epoch, epoch - 1}})
+		w.propose(m, params{"type": "resumption_psk", "epoch": epoch})
+		w.commit(w.members[0], params{})
+	}
+	w.follow(alice, suite, params{"group_id": octets("a branch"), "no_path": true})
+	w.follow(bob, suite, params{"group_id": octets("another branch"), "no_path": true})
+	other := 1 + suite%2
+	w.propose(alice, params{"type": "reinit", "reinit": reInit{GroupID: octets("after"), Suite: uint16(other)}})
+	w.commit(bob, params{})
+	if got := alice.info().ReInit; got == nil || int(got.Suite) != other {
+		t.Errorf("the group is re-initialised as %+v", got)
+	}
+	w.follow(alice, other, params{"no_path": true})
+	w.follow(bob, other, params{"no_path": true})
 }
 
 // settle has those who have been added send a path each, so that no leaf is unmerged.
@@ -89,10 +106,26 @@ func (e *endpoint) suites(all bool) []uint16 {
 	return slices.DeleteFunc(g.Suites, func(s uint16) bool { return !all && s > 7 })
 }
 
+// greet is the short form of converse.
+func greet(t *testing.T, suite int, a, b *endpoint) {
+	w := newWorld(t, suite, func() string { return "public" }, a)
+	w.add(w.members[0], params{}, b)
+	w.say(w.members[1])
+	w.enter(b, w.members[0], nil, params{})
+	w.update(w.members[1])
+	w.restore(w.members[1])
+	w.remove(w.members[2], w.members[0])
+	w.say(w.members[0])
+}
+
 func TestTwoProcessesTalk(t *testing.T) {
 	for _, suite := range startOwn(t, "any").suites(true) {
 		t.Run(fmt.Sprintf("%#04x", suite), func(t *testing.T) {
-			converse(t, int(suite), startOwn(t, "left"), startOwn(t, "right"))
+			talk := greet
+			if suite == 0x0001 || suite == 0xF002 {
+				talk = converse
+			}
+			talk(t, int(suite), startOwn(t, "left"), startOwn(t, "right"))
 		})
 	}
 }

@@ -142,11 +142,17 @@ func (e *endpoint) newClient(suite int, handshakes string) string {
 	e.t.Helper()
 	e.clients++
 	handle := fmt.Sprintf("%s %d", e.name, e.clients)
+	e.newClientAs(handle, handle, suite, handshakes)
+	return handle
+}
+
+// newClientAs makes a client of a suite with this handle and identity.
+func (e *endpoint) newClientAs(handle, identity string, suite int, handshakes string) {
+	e.t.Helper()
 	e.call("client", params{
-		"client": handle, "suite": suite, "extensions": []uint16{testExtension}, "handshakes": handshakes,
+		"client": handle, "identity": octets(identity), "suite": suite, "extensions": []uint16{testExtension}, "handshakes": handshakes,
 	}, nil)
 	e.call("psk", params{"client": handle, "psk_id": octets("psk"), "secret": octets("a secret from elsewhere")}, nil)
-	return handle
 }
 
 // testExtension is a group-context extension that all clients of the tests understand.

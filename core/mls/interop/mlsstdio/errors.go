@@ -51,17 +51,21 @@ var names = []struct {
 	{mls.ErrMissingPSK, "missing-psk"},
 	{mls.ErrSigner, "signer"},
 	{mls.ErrPublicHandshake, "public-handshake"},
+	{mls.ErrReInit, "reinit"},
 }
 
 func failureOf(err error) *failure {
 	f := &failure{Name: "other", Message: err.Error()}
 	var protocol *protocolError
 	var rule *mls.ValidationError
+	var successor *mls.SuccessorError
 	switch {
 	case errors.As(err, &protocol):
 		f.Name = protocol.name
 	case errors.As(err, &rule):
 		f.Name, f.Section = "invalid", rule.Section
+	case errors.As(err, &successor):
+		f.Name = "successor"
 	default:
 		for _, n := range names {
 			if errors.Is(err, n.err) {

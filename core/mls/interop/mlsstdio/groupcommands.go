@@ -25,13 +25,14 @@ type groupState struct {
 	Members       []memberInfo `json:"members"`
 	Extensions    []extension  `json:"extensions"`
 	Pending       bool         `json:"pending"` // a commit waits for merge or discard
+	ReInit        *reInit      `json:"reinit"`  // once it has been re-initialised
 }
 
 func (g *group) state() groupState {
 	s := groupState{
 		GroupID: g.ID(), Suite: uint16(g.Suite()), Epoch: g.Epoch(), Own: uint32(g.OwnIndex()), Active: g.Active(),
 		Authenticator: g.EpochAuthenticator(), Members: []memberInfo{}, Extensions: fromExtensions(g.GroupContextExtensions()),
-		Pending: g.Pending() != nil || g.staged != nil,
+		Pending: g.Pending() != nil || g.staged != nil, ReInit: reInitOf(g.Group),
 	}
 	for m := range g.Members() {
 		s.Members = append(s.Members, memberOf(m))
@@ -73,6 +74,7 @@ type joinParams struct {
 	Group   string `json:"group"`
 	Welcome octets `json:"welcome"`
 	Tree    octets `json:"tree"`
+	From    string `json:"from"` // the group that the new one follows from
 }
 
 // join tries the client's KeyPackages in turn; the one that fits is used up.
@@ -84,8 +86,20 @@ func (s *session) join(p joinParams) (groupState, error) {
 	if err := s.mayName(p.Group); err != nil {
 		return groupState{}, err
 	}
+	enter := func(b *mls.KeyPackageBundle) (*mls.Group, error) {
+		return mls.Join(c.config(), c.signer, b, p.Welcome, p.Tree)
+	}
+	if p.From != "" {
+		old, err := s.groupOf(p.From)
+		if err != nil {
+			return groupState{}, err
+		}
+		enter = func(b *mls.KeyPackageBundle) (*mls.Group, error) {
+			return old.JoinSuccessor(c.signer, b, p.Welcome, p.Tree)
+		}
+	}
 	for i, b := range c.bundles {
-		g, err := mls.Join(c.config(), c.signer, b, p.Welcome, p.Tree)
+		g, err := enter(b)
 		if errors.Is(err, mls.ErrNoKeyPackage) {
 			continue
 		}

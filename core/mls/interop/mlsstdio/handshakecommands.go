@@ -16,7 +16,9 @@ type proposeParams struct {
 	KeyPackage octets      `json:"key_package"`
 	Leaf       uint32      `json:"leaf"`
 	PSK        octets      `json:"psk_id"`
+	Epoch      uint64      `json:"epoch"`
 	Extensions []extension `json:"extensions"`
+	ReInit     *reInit     `json:"reinit"`
 }
 
 func (s *session) propose(p proposeParams) (messageResult, error) {
@@ -43,6 +45,13 @@ func (g *group) proposeAs(p proposeParams) ([]byte, error) {
 		return g.ProposeUpdate(nil)
 	case "psk":
 		return g.Propose(mls.ExternalPSKProposal(p.PSK))
+	case "resumption_psk":
+		return g.Propose(mls.ResumptionPSKProposal(g.ID(), p.Epoch))
+	case "reinit":
+		if p.ReInit == nil {
+			return nil, badRequest("reinit is missing")
+		}
+		return g.Propose(p.ReInit.proposal())
 	case "group_context_extensions":
 		return g.Propose(mls.GroupContextExtensionsProposal(toExtensions(p.Extensions)))
 	case "self_remove":
@@ -57,13 +66,15 @@ type commitParams struct {
 	Adds       []octets     `json:"adds"`
 	Removes    []uint32     `json:"removes"`
 	PSKs       []octets     `json:"psks"`
+	Epochs     []uint64     `json:"resumption_psks"`
 	Extensions *[]extension `json:"extensions"` // null leaves them as they are
+	ReInit     *reInit      `json:"reinit"`
 	NoPath     bool         `json:"no_path"`
 	OmitTree   bool         `json:"omit_tree"` // from the Welcome
 	AAD        octets       `json:"aad"`
 }
 
-func (p *commitParams) proposals() ([]mls.Proposal, error) {
+func (g *group) proposals(p *commitParams) ([]mls.Proposal, error) {
 	var list []mls.Proposal
 	for _, kp := range p.Adds {
 		add, err := addProposal(kp)
@@ -77,6 +88,12 @@ func (p *commitParams) proposals() ([]mls.Proposal, error) {
 	}
 	for _, id := range p.PSKs {
 		list = append(list, mls.ExternalPSKProposal(id))
+	}
+	for _, epoch := range p.Epochs {
+		list = append(list, mls.ResumptionPSKProposal(g.ID(), epoch))
+	}
+	if p.ReInit != nil {
+		list = append(list, p.ReInit.proposal())
 	}
 	if p.Extensions != nil {
 		list = append(list, mls.GroupContextExtensionsProposal(toExtensions(*p.Extensions)))
@@ -96,7 +113,7 @@ func (s *session) commit(p commitParams) (commitResult, error) {
 	if err != nil {
 		return commitResult{}, err
 	}
-	list, err := p.proposals()
+	list, err := g.proposals(&p)
 	if err != nil {
 		return commitResult{}, err
 	}
@@ -132,6 +149,7 @@ type applicationInfo struct {
 
 type proposalInfo struct {
 	Type   uint16 `json:"type"`
+	From   uint8  `json:"from"` // the sender's type
 	Sender uint32 `json:"sender"`
 	Target uint32 `json:"target"`
 }
@@ -156,7 +174,7 @@ func describe(c *mls.StagedCommit) *commitInfo {
 		Added: membersOf(c.Added), Removed: membersOf(c.Removed), Updated: membersOf(c.Updated),
 	}
 	for _, p := range c.Proposals {
-		info.Proposals = append(info.Proposals, proposalInfo{uint16(p.Kind), uint32(p.Sender), uint32(p.Target)})
+		info.Proposals = append(info.Proposals, proposalInfo{uint16(p.Kind), uint8(p.From), uint32(p.Sender), uint32(p.Target)})
 	}
 	return info
 }
@@ -194,7 +212,9 @@ func (s *session) process(p processParams) (processResult, error) {
 		if p.Reject {
 			g.Reject(r)
 		}
-		return processResult{Kind: "proposal", Proposal: &proposalInfo{uint16(r.Kind), uint32(r.Sender), uint32(r.Target)}}, nil
+		return processResult{Kind: "proposal", Proposal: &proposalInfo{
+			uint16(r.Kind), uint8(r.From), uint32(r.Sender), uint32(r.Target),
+		}}, nil
 	case *mls.StagedCommit:
 		g.staged = r
 		return processResult{Kind: "commit", Commit: describe(r)}, nil

@@ -24,6 +24,7 @@ var commands = map[string]command{
 	"process":       with((*session).process),
 	"merge":         with((*session).merge),
 	"discard":       with((*session).discard),
+	"successor":     with((*session).successor),
 	"seal":          with((*session).seal),
 	"open":          with((*session).open),
 	"export":        with((*session).export),

@@ -37,3 +37,42 @@ func TestTSMLSRandomOperations(t *testing.T) {
 		})
 	}
 }
+
+// TestTSMLSFaults shows the faults of ts-mls that the other tests go around. Where
+// one of these no longer shows, the way around it can go.
+func TestTSMLSFaults(t *testing.T) {
+	policy := func() string { return "private" }
+	ours, theirs := startOwn(t, "ours"), startTSMLS(t)
+	t.Run("commits extensions without a path", func(t *testing.T) {
+		w := newWorld(t, 1, policy, theirs)
+		w.add(w.members[0], params{}, ours)
+		var c commitResult
+		w.members[0].on("commit", params{"extensions": []extension{{testExtension, nil}}}, &c)
+		f := ours.try("process", params{"group": w.members[1].handle, "message": c.Message}, nil)
+		if f == nil || f.Section != "12.4" {
+			t.Errorf("processing answers %+v", f)
+		}
+	})
+	t.Run("seals paths for the old extensions", func(t *testing.T) {
+		w := newWorld(t, 1, policy, theirs)
+		w.add(w.members[0], params{}, ours)
+		w.update(w.members[1])
+		w.add(w.members[0], params{}, theirs)
+		w.settle()
+		p := params{"extensions": []extension{{testExtension, nil}}, "removes": []uint32{w.members[2].info().Own}}
+		var c commitResult
+		w.members[0].on("commit", p, &c)
+		ours.refuses("decrypt", "process", params{"group": w.members[1].handle, "message": c.Message})
+	})
+	t.Run("refuses valid trees with unmerged leaves", func(t *testing.T) {
+		w := newWorld(t, 1, policy, ours)
+		w.add(w.members[0], params{}, ours, ours, ours, ours)
+		w.settle()
+		w.remove(w.members[0], w.members[2])
+		w.update(w.members[0])
+		joiner := w.newMember(theirs)
+		var c commitResult
+		w.members[3].on("commit", params{"adds": []octets{joiner.keyPackage()}}, &c)
+		theirs.refuses("invalid", "join", params{"client": joiner.handle, "group": "new", "welcome": c.Welcome})
+	})
+}

@@ -228,6 +228,41 @@ func (w *world) propose(by *member, p params) {
 	}
 }
 
+// follow has a member make a group that follows from this one, with all its
+// members: a branch where p has a group id, else what the re-initialised group said. The
+// world goes on in it; of another suite the members are new clients of the same names.
+func (w *world) follow(by *member, suite int, p params) {
+	w.t.Helper()
+	next := &world{t: w.t, suite: suite, policy: w.policy}
+	var first *member
+	keyPackages := []octets{}
+	for _, m := range w.members {
+		m.clients++
+		heir := &member{endpoint: m.endpoint, handle: fmt.Sprintf("%s heir %d", m.handle, m.clients)}
+		heir.newClientAs(heir.handle, m.handle, suite, w.policy())
+		if m == by {
+			first = heir
+		} else {
+			keyPackages = append(keyPackages, heir.keyPackage())
+		}
+		next.members = append(next.members, heir)
+	}
+	p["from"], p["client"], p["group"], p["key_packages"] = by.handle, first.handle, first.handle, keyPackages
+	var c commitResult
+	first.call("successor", p, &c)
+	first.on("merge", nil, nil)
+	for i, heir := range next.members {
+		if heir != first {
+			from := w.members[i].handle
+			heir.call("join", params{"client": heir.handle, "group": heir.handle, "from": from, "welcome": c.Welcome}, nil)
+		}
+	}
+	next.check()
+	for _, m := range next.members {
+		next.say(m)
+	}
+}
+
 // export demands that all members derive the same secret.
 func (w *world) export() {
 	w.t.Helper()

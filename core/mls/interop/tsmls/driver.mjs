@@ -16,6 +16,7 @@ import { createGroupInfo } from "ts-mls/createCommit.js"
 import { makeKeyPackageRef } from "ts-mls/keyPackage.js"
 import { CodecError, CryptoVerificationError, UsageError, ValidationError } from "ts-mls/mlsError.js"
 import { decodeRatchetTree, ratchetTreeEncoder } from "ts-mls/ratchetTree.js"
+import { makeResumptionPsk } from "ts-mls/resumption.js"
 
 // What the protocol lets an implementation lack, ts-mls lacks.
 const features = []
@@ -51,6 +52,21 @@ const toExtensions = (list) =>
   list.map((e) => ({ extensionType: extensionNames[e.type] ?? e.type, extensionData: bytes(e.data, "extension") }))
 const fromExtensions = (list) =>
   list.map((e) => ({ type: defaultExtensionTypes[e.extensionType] ?? e.extensionType, data: hex(e.extensionData) }))
+
+const suiteName = (id) => {
+  const name = Object.keys(ciphersuites).find((n) => ciphersuites[n] === id)
+  if (name === undefined) throw unsupported(`cipher suite ${id}`)
+  return name
+}
+
+const toReinit = (r) => ({
+  groupId: bytes(r.group_id, "group_id"),
+  version: "mls10",
+  cipherSuite: suiteName(r.suite),
+  extensions: toExtensions(r.extensions ?? []),
+})
+const fromReinit = (r) =>
+  r && { group_id: hex(r.groupId), suite: ciphersuites[r.cipherSuite], extensions: fromExtensions(r.extensions) }
 
 const proposalTypes = { add: 1, update: 2, remove: 3, psk: 4, reinit: 5, external_init: 6, group_context_extensions: 7 }
 
@@ -97,7 +113,7 @@ const membersOf = (ratchetTree) =>
 
 function stateOf(group) {
   const s = group.state
-  const active = s.groupActiveState.kind === "active"
+  const active = s.groupActiveState.kind !== "removedFromGroup"
   return {
     group_id: hex(s.groupContext.groupId),
     suite: ciphersuites[s.groupContext.cipherSuite],
@@ -108,6 +124,7 @@ function stateOf(group) {
     members: membersOf(s.ratchetTree),
     extensions: fromExtensions(s.groupContext.extensions),
     pending: group.pending !== undefined || group.staged !== undefined,
+    reinit: fromReinit(s.groupActiveState.reinit),
   }
 }
 
@@ -133,16 +150,25 @@ async function freshKeyPackage(client) {
   return generateKeyPackageWithKey(credential, capabilities, defaultLifetime, [], client.key, client.cs)
 }
 
-function proposalOf(p) {
+function proposalOf(p, group) {
   switch (p.type) {
     case "add":
       return { proposalType: "add", add: { keyPackage: message(bytes(p.key_package, "key_package"), "mls_key_package").keyPackage } }
     case "remove":
       return { proposalType: "remove", remove: { removed: p.leaf } }
     case "psk": {
-      const preSharedKeyId = { psktype: "external", pskId: bytes(p.psk_id, "psk_id"), pskNonce: p.nonce }
+      const preSharedKeyId = { psktype: "external", pskId: bytes(p.psk_id, "psk_id"), pskNonce: nonce(group.client) }
       return { proposalType: "psk", psk: { preSharedKeyId } }
     }
+    case "resumption_psk": {
+      const preSharedKeyId = {
+        psktype: "resumption", usage: "application", pskGroupId: group.state.groupContext.groupId, pskEpoch: BigInt(p.epoch),
+        pskNonce: nonce(group.client),
+      }
+      return { proposalType: "psk", psk: { preSharedKeyId } }
+    }
+    case "reinit":
+      return { proposalType: "reinit", reinit: toReinit(p.reinit) }
     case "group_context_extensions":
       return { proposalType: "group_context_extensions", groupContextExtensions: { extensions: toExtensions(p.extensions) } }
     default:
@@ -219,9 +245,7 @@ const commands = {
 
   async client(p) {
     mayName(clients, p.client, "client")
-    const name = Object.keys(ciphersuites).find((n) => ciphersuites[n] === p.suite)
-    if (name === undefined) throw unsupported(`cipher suite ${p.suite}`)
-    const cs = await getCiphersuiteImpl(getCiphersuiteFromName(name))
+    const cs = await getCiphersuiteImpl(getCiphersuiteFromName(suiteName(p.suite)))
     if (p.signature_private_key !== undefined) throw unsupported("ts-mls does not give the public key of a private one")
     const key = await newSignatureKey(p.suite, cs)
     const identity = optionalBytes(p.identity, "identity") ?? new TextEncoder().encode(p.client)
@@ -266,15 +290,16 @@ const commands = {
     if (at < 0) throw new ProtocolError("no-key-package", "the Welcome is for another KeyPackage")
     const { publicPackage, privatePackage } = client.keyPackages[at]
     const given = tree(optionalBytes(p.tree, "tree"))
-    const psks = pskIndex(client, undefined)
-    const state = await joinGroup(welcome, publicPackage, privatePackage, psks, client.cs, given, undefined, clientConfig)
+    const from = p.from ? find(groups, p.from, "group").state : undefined
+    const psks = pskIndex(client, from)
+    const state = await joinGroup(welcome, publicPackage, privatePackage, psks, client.cs, given, from, clientConfig)
     client.keyPackages.splice(at, 1)
     return admit(p.group, client, state)
   },
 
   async propose(p) {
     const group = groupOf(p)
-    const proposal = proposalOf({ ...p, nonce: nonce(group.client) })
+    const proposal = proposalOf(p, group)
     const made = await createProposal(group.state, group.client.publicHandshakes, proposal, group.client.cs)
     group.state = made.newState
     return { message: hex(encodeMlsMessage(made.message)) }
@@ -286,9 +311,11 @@ const commands = {
     const extraProposals = [
       ...(p.adds ?? []).map((key_package) => ({ type: "add", key_package })),
       ...(p.removes ?? []).map((leaf) => ({ type: "remove", leaf })),
-      ...(p.psks ?? []).map((psk_id) => ({ type: "psk", psk_id, nonce: nonce(group.client) })),
+      ...(p.psks ?? []).map((psk_id) => ({ type: "psk", psk_id })),
+      ...(p.resumption_psks ?? []).map((epoch) => ({ type: "resumption_psk", epoch })),
       ...(p.extensions ? [{ type: "group_context_extensions", extensions: p.extensions }] : []),
-    ].map(proposalOf)
+      ...(p.reinit ? [{ type: "reinit", reinit: p.reinit }] : []),
+    ].map((asked) => proposalOf(asked, group))
     const authenticatedData = optionalBytes(p.aad, "aad") ?? new Uint8Array()
     const made = await createCommit(
       { state: group.state, pskIndex: pskIndex(group.client, group.state), cipherSuite: group.client.cs },
@@ -312,6 +339,33 @@ const commands = {
     ]
     result.commit = describe(group.state, made.newState, own, proposals, authenticatedData)
     return result
+  },
+
+  // ts-mls' own functions for this put no tree into the Welcome.
+  async successor(p) {
+    const client = clientOf(p)
+    const from = find(groups, p.from, "group").state
+    mayName(groups, p.group, "group")
+    const { publicPackage, privatePackage } = await freshKeyPackage(client)
+    const branch = p.group_id !== undefined
+    const next = branch
+      ? { groupId: bytes(p.group_id, "group_id"), extensions: toExtensions(p.extensions ?? []) }
+      : from.groupActiveState.reinit
+    if (next === undefined) throw new ProtocolError("usage", "the group has not been re-initialised")
+    const link = makeResumptionPsk(from, branch ? "branch" : "reinit", client.cs)
+    const extraProposals = [
+      ...p.key_packages.map((key_package) => proposalOf({ type: "add", key_package })),
+      { proposalType: "psk", psk: { preSharedKeyId: link.id } },
+    ]
+    const state = await createGroup(next.groupId, publicPackage, privatePackage, next.extensions, client.cs, clientConfig)
+    const context = { state, pskIndex: makePskIndex(from, {}), cipherSuite: client.cs }
+    const made = await createCommit(context, { extraProposals, ratchetTreeExtension: true })
+    admit(p.group, client, state)
+    groups.get(p.group).pending = made.newState
+    return {
+      message: hex(encodeMlsMessage(made.commit)),
+      welcome: hex(encodeMlsMessage({ version: "mls10", wireformat: "mls_welcome", welcome: made.welcome })),
+    }
   },
 
   async process(p) {
