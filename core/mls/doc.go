@@ -3,13 +3,14 @@
 // are members then and by nobody else, not even later with all keys of today.
 //
 // It has every suite of the RFC and five that also hold against quantum
-// computers, [SuiteXWing] first among them. It knows nothing of networks, of storage or of what an identity is.
+// computers, [SuiteXWing] first among them. It knows nothing of networks, of
+// storage or of what an identity is.
 //
 // # From nothing to a conversation
 //
 // A client makes itself a signature key ([GenerateSigner]), publishes KeyPackages
-// ([NewKeyPackage]) and keeps their private halves. Another one that has made a group ([Create]) adds it by [Group.Commit]
-// with an [AddProposal], publishes the commit's Message to the members and its
+// ([NewKeyPackage]) and keeps their private halves. Another one that has made a
+// group ([Create]) adds it by [Group.Commit] with an [AddProposal], publishes the commit's Message to the members and its
 // Welcome to the newcomer, who enters by [Join]. From then on [Group.Seal]
 // encrypts, and [Group.Process] takes whatever comes in.
 //
@@ -63,13 +64,18 @@
 // # What the caller owes
 //
 //   - An [AuthenticationService], which decides whose key is whose. Without a
-//     serious one nothing here means anything.
+//     serious one nothing here means anything. Of an x509 credential it has to check
+//     the whole chain, and that the leaf's signature key is the first certificate's:
+//     this package only carries it.
 //   - Storage. After every operation that changed something, [Group.TakeChanges]
 //     gives the changed records. They go to disk in one transaction with what they
 //     came with, before any ciphertext leaves the device and before any queue item
 //     is acknowledged. If the transaction fails, drop the Group and [Load] it
 //     again. Records hold secrets: what is deleted must be gone.
 //   - One goroutine at a time per Group.
+//   - Committing before talking: RFC 9420 §12.4 asks whoever has received proposals
+//     to commit them before the next application message, so that those who are to go
+//     do not hear it. Seal does not insist.
 //   - Uniqueness of group ids, and destroying a [KeyPackageBundle] once used.
 //   - Judging lifetimes where it matters: a KeyPackage must be within its
 //     lifetime for one's own Commit to add it, while the lifetimes of leaves that
