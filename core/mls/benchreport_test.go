@@ -32,6 +32,27 @@ func fastest(f func()) time.Duration {
 	return best
 }
 
+// laps finds the mean of the fastest of batches as fastest does, of what a
+// benchmark repeats.
+type laps struct {
+	best, sum time.Duration
+	n         int
+}
+
+func (l *laps) time(f func()) {
+	start := time.Now()
+	f()
+	l.sum += time.Since(start)
+	l.n++
+	if l.sum < 4*time.Millisecond {
+		return
+	}
+	if mean := l.sum / time.Duration(l.n); l.best == 0 || mean < l.best {
+		l.best = mean
+	}
+	l.sum, l.n = 0, 0
+}
+
 func primitivesOf(t testing.TB, s *suite) primitives {
 	check := func(err error) {
 		if err != nil {
@@ -81,10 +102,11 @@ func (m *madeGroup) treeHashing() time.Duration {
 }
 
 type measurement struct {
-	row    benchRow
-	took   time.Duration
-	floor  time.Duration // 0 where none is known
-	target float64       // times the floor
+	row         benchRow
+	took        time.Duration
+	floor       time.Duration // 0 where none is known
+	target      float64       // times the floor
+	most, limit int           // bytes, where they are what counts
 }
 
 type benchReport struct {
@@ -136,11 +158,12 @@ func (r *benchReport) setFloor(row benchRow, m *madeGroup) {
 }
 
 // add notes the result of a benchmark; of several runs the fastest counts.
-func (r *benchReport) add(row benchRow, b *testing.B) {
+func (r *benchReport) add(row benchRow, m *madeGroup) {
 	e := r.row(row)
-	if b.N > 0 {
-		e.took = min(e.took, b.Elapsed()/time.Duration(b.N))
+	if m.laps.best > 0 {
+		e.took = min(e.took, m.laps.best)
 	}
+	e.most, e.limit = m.most, m.limit
 }
 
 func (r *benchReport) print(w io.Writer) {
