@@ -185,6 +185,11 @@ func (r *benchReport) print(w io.Writer) {
 			small.n = 10 // it may take four times as long as this one
 			least, target = r.row(small).took, 4
 		}
+		if e.limit > 0 {
+			met := map[bool]string{true: "yes", false: "NO"}[e.most <= e.limit]
+			fmt.Fprintf(t, "%s\t%d B\t%d B at most\t%.2f\t1.0\t%s\n", name, e.most, e.limit, float64(e.most)/float64(e.limit), met)
+			continue
+		}
 		if least > 0 && e.took < math.MaxInt64 {
 			ratio := float64(e.took) / float64(least)
 			met := "yes"
