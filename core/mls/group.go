@@ -188,7 +188,13 @@ func (s *suite) exportChecked(secret []byte, label string, context []byte, n int
 // TakeChanges returns the changes to the group's records since the last call, in the
 // order of their keys. Write them in the transaction of whatever the operation
 // belongs to, before any bytes leave the device. Values hold secrets.
-func (g *Group) TakeChanges() []Change { return g.log.take() }
+func (g *Group) TakeChanges() []Change {
+	changes := g.log.take()
+	if len(changes) > 100 {
+		g.log = changeLog{} // a map keeps the room it once needed
+	}
+	return changes
+}
 
 // Change is one change to a group's records. A nil Value deletes.
 type Change struct {

@@ -1,5 +1,7 @@
 package mls
 
+import "slices"
+
 // ProposalType is an id of RFC 9420 §17.4.
 type ProposalType uint16
 
@@ -184,6 +186,14 @@ type updatePath struct {
 }
 
 func (p *updatePath) encode(w *writer) {
+	size := 0
+	for _, n := range p.nodes {
+		size += len(n.publicKey) + 8
+		for _, c := range n.secrets {
+			size += len(c.kemOutput) + len(c.ciphertext) + 4
+		}
+	}
+	w.b = slices.Grow(w.b, len(p.leaf.raw)+size+8)
 	p.leaf.encode(w)
 	writeList(w, p.nodes)
 }
