@@ -51,7 +51,9 @@ func FuzzContent(f *testing.F) {
 	mallory.save()
 	ref := bob.g.proposals[0].ref
 	list := []*Proposal{
-		fresh, mallory.g.proposals[0].Proposal, {typ: ProposalRemove, removed: 2}, {typ: ProposalSelfRemove},
+		fresh, mallory.g.proposals[0].Proposal,
+		{typ: ProposalRemove, removed: 2},
+		{typ: ProposalSelfRemove},
 		{typ: ProposalPSK, psk: pskID{typ: pskExternal, id: []byte("id"), nonce: make([]byte, 32)}},
 		{typ: ProposalPSK, psk: pskID{typ: pskResumption, usage: usageApplication, groupID: []byte("a group"), epoch: 1, nonce: make([]byte, 32)}},
 		{typ: ProposalReInit, reInit: &ReInit{GroupID: []byte("x"), Version: 1, Suite: 1, Extensions: []Extension{{Type: extTest}}}},
