@@ -27,6 +27,8 @@ func BenchmarkMLS(b *testing.B) {
 		{"add-commit", benchAdd},
 		{"remove-commit", benchRemove},
 		{"join", benchJoin},
+		{"external-join", benchExternalJoin},
+		{"process-external", benchProcessExternal},
 		{"seal-1KiB", benchSeal},
 		{"open-1KiB", benchOpen},
 		{"open-first-1KiB", benchOpenFirst},
@@ -149,6 +151,35 @@ func benchJoin(b *testing.B, m *madeGroup) {
 		}
 	}
 	b.ReportMetric(float64(len(m.welcome)), "welcome-B")
+}
+
+func benchExternalJoin(b *testing.B, m *madeGroup) {
+	p := newPeer(b, m.s.id, "newcomer")
+	o := p.joining(ExternalJoinOptions{GroupInfo: m.alice.groupInfo(true)})
+	var size int
+	for b.Loop() {
+		_, commit, err := JoinByCommit(p.cfg, o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		size = len(commit)
+	}
+	b.ReportMetric(float64(size), "message-B")
+}
+
+// benchProcessExternal validates an external commit and derives its epoch.
+func benchProcessExternal(b *testing.B, m *madeGroup) {
+	p := newPeer(b, m.s.id, "newcomer")
+	_, commit, err := JoinByCommit(p.cfg, p.joining(ExternalJoinOptions{GroupInfo: m.bob.groupInfo(true)}))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := m.bob.g.Process(commit); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(commit)), "message-B")
 }
 
 func text1KiB() []byte {

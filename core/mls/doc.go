@@ -74,6 +74,9 @@
 //     is acknowledged. If the transaction fails, drop the Group and [Load] it
 //     again. Records hold secrets: what is deleted must be gone.
 //   - One goroutine at a time per Group.
+//   - Committing before talking: RFC 9420 §12.4 asks whoever has received proposals
+//     to commit them before the next application message, so that those who are to go
+//     do not hear it. Seal does not insist.
 //   - Uniqueness of group ids, and destroying a [KeyPackageBundle] once used.
 //   - Judging lifetimes where it matters: a KeyPackage must be within its
 //     lifetime for one's own Commit to add it, while the lifetimes of leaves that

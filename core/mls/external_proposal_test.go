@@ -349,7 +349,7 @@ func TestFloodFromOutside(t *testing.T) {
 
 // Useless proposals from outside do not push members' proposals out of a commit.
 func TestUselessExternalProposals(t *testing.T) {
-	peers, _ := withOutsiders(t, SuiteX25519, 3)
+	peers, out := withOutsiders(t, SuiteX25519, 3)
 	alice, bob := peers[0], peers[1]
 	double := newPeer(t, SuiteX25519, "double")
 	double.signer = peers[2].signer
@@ -365,6 +365,13 @@ func TestUselessExternalProposals(t *testing.T) {
 	}
 	bob.save()
 	alice.process(update)
+	good := newPeer(t, SuiteX25519, "good")
+	alice.process(out[0].proposes(t, alice.g, 0, AddProposal(good.keyPackage())))
+	if s := alice.commit(CommitOptions{}); len(s.Added) != 1 || len(s.Updated) != 2 {
+		t.Errorf("commit is %+v", s)
+	}
+	alice.g.DiscardPending()
+	alice.process(out[0].proposes(t, alice.g, 0, AddProposal(double.bundle.KeyPackage())))
 	if s := alice.commit(CommitOptions{}); len(s.Added) != 0 || len(s.Updated) != 2 {
 		t.Errorf("commit is %+v", s)
 	}

@@ -170,12 +170,13 @@ func (p *sourcedProposal) slot() string {
 }
 
 // applyGathered applies what gather found. If the received proposals do not go
-// together it does without those from outside of the group, and then makes do with
-// those asked for and the self-removes.
+// together it does without those of anybody who would join, then without all
+// from outside of the group, and then makes do with those asked for and the self-removes.
 func (g *Group) applyGathered(asked []Proposal) ([]sourcedProposal, *outcome, error) {
 	list := g.gather(asked)
 	o, err := g.apply(memberSender(g.own), list)
 	for _, spare := range []func(sourcedProposal) bool{
+		func(p sourcedProposal) bool { return p.sender.typ == SenderNewMemberProposal },
 		func(p sourcedProposal) bool { return p.sender.typ != SenderMember },
 		func(p sourcedProposal) bool { return p.ref != nil && p.typ != ProposalSelfRemove },
 	} {

@@ -35,17 +35,17 @@ func (l changeLog) take() []Change {
 // The records of a group. Numbers in keys are big-endian, so that records sort
 // as what they number.
 const (
-	recordGroup      = "group"    // what does not change, and whether the member has been removed
-	recordEpoch      = "epoch"    // context and secrets of the present epoch
-	recordPending    = "pending"  // the own staged commit
-	recordReInit     = "reinit"   // what takes the group's place, once it is closed
-	prefixNode       = "node/"    // + node index: of the ratchet tree, those not blank
-	prefixKey        = "key/"     // + node index: own private keys
-	prefixProposal   = "prop/"    // + reference: proposals of the present epoch
-	prefixSecret     = "s/"       // + epoch, node index: of the secret tree
-	prefixRatchet    = "r/"       // + epoch, twice the leaf index plus kind
-	prefixPast       = "past/"    // + epoch
-	prefixPastMember = "member/"  // + epoch, leaf index: leaves that changed when the epoch ended
+	recordGroup      = "group"   // what does not change, and whether the member has been removed
+	recordEpoch      = "epoch"   // context and secrets of the present epoch
+	recordPending    = "pending" // the own staged commit
+	recordReInit     = "reinit"  // what takes the group's place, once it is closed
+	prefixNode       = "node/"   // + node index: of the ratchet tree, those not blank
+	prefixKey        = "key/"    // + node index: own private keys
+	prefixProposal   = "prop/"   // + reference: proposals of the present epoch
+	prefixSecret     = "s/"      // + epoch, node index: of the secret tree
+	prefixRatchet    = "r/"      // + epoch, twice the leaf index plus kind
+	prefixPast       = "past/"   // + epoch
+	prefixPastMember = "member/" // + epoch, leaf index: leaves that changed when the epoch ended
 )
 
 func recordKey32(prefix string, n uint32) string {

@@ -169,6 +169,37 @@ func TestMessagesInClosedGroup(t *testing.T) {
 	bob.closed()
 }
 
+// Records of a closed group that do not go together are refused.
+func TestLoadClosedGroup(t *testing.T) {
+	peers, _ := closedGroup(t, SuiteX25519, SuiteXWing)
+	bob := peers[1]
+	record := bob.store[recordReInit]
+	open := newGroupOf(t, SuiteX25519, 2)[0]
+	open.commit(CommitOptions{})
+	out := newGroupOf(t, SuiteX25519, 2)
+	s := out[0].commit(CommitOptions{Proposals: []Proposal{RemoveProposal(1)}})
+	out[1].process(s.Message)
+	for _, c := range []struct {
+		name   string
+		p      *peer
+		record []byte
+	}{
+		{"cut", bob, record[:len(record)-1]},
+		{"trailing byte", bob, append(bytes.Clone(record), 0)},
+		{"empty", bob, []byte{}},
+		{"with a pending commit", open, record},
+		{"by one who has been removed", out[1], record},
+	} {
+		store := maps.Clone(c.p.store)
+		store[recordReInit] = c.record
+		_, err := Load(c.p.cfg, c.p.signer, store.each)
+		if err == nil {
+			t.Errorf("%s: loaded", c.name)
+		}
+		expect(t, err, ErrCorruptState)
+	}
+}
+
 // Nor is one who speaks in public, or comes from outside.
 func TestPublicMessagesInClosedGroup(t *testing.T) {
 	peers, out := withOutsiders(t, SuiteX25519, 3)

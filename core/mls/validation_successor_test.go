@@ -2,6 +2,7 @@ package mls
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
 )
@@ -147,6 +148,14 @@ func TestJoinReinitializedValidation(t *testing.T) {
 		}},
 		{"a PSK twice", "12.2", func(f *succession) { f.external = true }, func(w []byte) []byte {
 			return me.resecret(w, func(s *groupSecrets) { s.psks = append(s.psks, s.psks[1]) })
+		}},
+		{"more PSKs than a commit can have", "12.2", nothing, func(w []byte) []byte {
+			return me.resecret(w, func(s *groupSecrets) {
+				for i := range maxCommitted {
+					nonce := binary.BigEndian.AppendUint32(make([]byte, 44), uint32(i))
+					s.psks = append(s.psks, pskID{typ: pskExternal, nonce: nonce})
+				}
+			})
 		}},
 		{"PSK of unknown usage", ErrMalformed, nothing, func(w []byte) []byte {
 			return me.resecret(w, func(s *groupSecrets) { s.psks[0].usage = 4 })
