@@ -296,6 +296,7 @@ func TestCrashPoints(t *testing.T) {
 		for _, lost := range []bool{false, true} {
 			for who, role := range map[int]string{1: "committer", 0: "receiver", 3: "concerned"} {
 				t.Run(fmt.Sprintf("%s/lost=%v/%s", kind, lost, role), func(t *testing.T) {
+					t.Parallel()
 					points := 0
 					for first := 0; ; first++ {
 						crashed := crashAt(t, kind, origin, lost, who, first)
