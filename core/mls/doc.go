@@ -26,7 +26,7 @@
 // Process does the same with the commits of others: it validates them completely
 // and returns them staged. The application looks at who does what
 // (StagedCommit.Proposals, Added, Removed, the new extensions), decides whether they
-// may, and calls [Group.Merge], or does not and is on its own from there. Until
+// may, and calls [Group.Merge], or [Group.Discard] and is on its own from there. Until
 // it is merged a commit has changed nothing, and can be processed again after a crash.
 //
 // # From outside
