@@ -127,6 +127,11 @@ func TestJoinValidation(t *testing.T) {
 		{"unmerged leaves out of order", "7.1", reparent(func(p *parentNode) { p.unmerged = []LeafIndex{1, 0} })},
 		{"unmerged leaf twice", "7.1", reparent(func(p *parentNode) { p.unmerged = []LeafIndex{1, 1} })},
 		{"unmerged leaf of another subtree", "12.4.3.1", reparent(func(p *parentNode) { p.unmerged = []LeafIndex{3} })},
+		{"unmerged leaf beyond all trees", "12.4.3.1", retree(func(r *ratchetTree) {
+			p := *r.node(3).parent
+			p.unmerged = []LeafIndex{1<<31 | 2} // twice that is the node of leaf 2, in 32 bits
+			r.set(3, node{parent: &p})
+		})},
 		{"key of a parent that is none", "7.1", reparent(func(p *parentNode) { p.encryptionKey = []byte("short") })},
 		{"key of a parent replaced", "7.9.2", reparent(func(p *parentNode) {
 			_, p.encryptionKey, _ = s.generateKeyPair()
