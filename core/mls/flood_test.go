@@ -67,6 +67,10 @@ func TestInputOutOfProportion(t *testing.T) {
 	for name, decode := range map[string]func() error{
 		"commit": func() error { _, err := unmarshal(commitOfMany.b, readCommit); return err },
 		"tree":   func() error { _, err := parseTree(s, treeOfBlanks.b); return err },
+		"required capabilities": func() error {
+			list := make([]uint16, maxCapabilities+1) // of the same id, all fulfilled
+			return checkContextExtensions([]Extension{RequiredCapabilitiesExtension(Capabilities{Proposals: list})})
+		},
 		"capabilities": func() error {
 			_, err := unmarshal(capabilities, readCapabilities)
 			return err
