@@ -99,6 +99,7 @@ func TestJoinValidation(t *testing.T) {
 		}, nothing)},
 		{"no tree", ErrNoTree, rewrap(func(i *groupInfo, _ *groupSecrets) { i.extensions = nil }, nothing)},
 		{"path secret", "12.4.2", rewrap(func(_ *groupInfo, g *groupSecrets) { g.pathSecret[0] ^= 1 }, nothing)},
+		{"path secret missing", "12.4.3.1", rewrap(func(_ *groupInfo, g *groupSecrets) { g.pathSecret = nil }, nothing)},
 		{"short joiner secret", "8", rewrap(func(_ *groupInfo, g *groupSecrets) { g.joinerSecret = g.joinerSecret[1:] }, nothing)},
 		{"PSK", ErrMissingPSK, rewrap(func(_ *groupInfo, g *groupSecrets) {
 			g.psks = []pskID{{typ: pskExternal, id: []byte("id"), nonce: make([]byte, 32)}}
