@@ -36,7 +36,8 @@
 // another to commit. [Group.ProposeUpdate] asks for fresh keys of one's own, which every commit
 // brings anyway unless it is AddOnly, and [Group.ProposeSelfRemove] to be let go: nobody can
 // commit its own leaving. An own commit takes all received proposals along that go together,
-// unless they are rejected ([Group.Reject]).
+// unless they are rejected ([Group.Reject]): as a PSK should be that not all members are known to
+// have, since who lacks it cannot follow.
 //
 // # From outside
 //

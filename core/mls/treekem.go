@@ -225,6 +225,13 @@ func (t *ratchetTree) applyPath(committer LeafIndex, p *updatePath, added []Leaf
 		if want := t.countRecipients(steps[k].copath, added); len(n.secrets) != want {
 			return nil, invalid("7.6", "update path node has %d ciphertexts for %d recipients", len(n.secrets), want)
 		}
+		// Before the path is merged: the keys that it replaces are not for another use.
+		if t.census.count(countEncryptionKey, keyID(n.publicKey)) != 0 {
+			return nil, invalid("12.4.2", "a key of the update path is in the tree already")
+		}
+	}
+	if t.census.count(countEncryptionKey, keyID(p.leaf.EncryptionKey)) != 0 {
+		return nil, invalid("12.4.2", "the update path's leaf has a key that is in the tree already")
 	}
 	parentHash := t.setPath(committer, steps, p.nodes)
 	if !bytes.Equal(parentHash, p.leaf.parentHash) {
@@ -233,7 +240,7 @@ func (t *ratchetTree) applyPath(committer LeafIndex, p *updatePath, added []Leaf
 	t.set(committer.node(), node{leaf: t.own(p.leaf)})
 	for x := committer.node(); ; x = x.parent() {
 		if n := t.node(x); !n.blank() && t.census.count(countEncryptionKey, keyID(n.encryptionKey())) != 1 {
-			return nil, invalid("12.4.2", "a key of the update path is in the tree already")
+			return nil, invalid("12.4.2", "a key occurs twice in the update path")
 		}
 		if x == t.root() {
 			return steps, nil
