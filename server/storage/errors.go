@@ -5,6 +5,10 @@ import "errors"
 var (
 	// ErrClosed: the store was closed, or is closing.
 	ErrClosed = errors.New("store is closed")
+	// ErrUncertain: the connection to the database was lost while a change was
+	// being made durable, and did not come back in time to ask what became of
+	// it: it was made or not, and asking for it again does no harm.
+	ErrUncertain = errors.New("connection to the database was lost: a change was made or not")
 	// ErrSchemaNewer: the database was written by a newer version of the
 	// program. Nothing was changed; run that version.
 	ErrSchemaNewer = errors.New("database was written by a newer version of the program")

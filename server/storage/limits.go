@@ -1,6 +1,9 @@
 package storage
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 const (
 	// PastEpochs is how many epochs before the current one a channel accepts
@@ -46,4 +49,13 @@ func DefaultLimits() Limits {
 		ItemTTL:          30 * 24 * time.Hour,
 		ChannelTTL:       365 * 24 * time.Hour,
 	}
+}
+
+// Validate tells whether every limit is positive.
+func (l Limits) Validate() error {
+	if l.Devices <= 0 || l.KeyPackages <= 0 || l.QueueItems <= 0 || l.QueueBytes <= 0 ||
+		l.ChannelAddresses <= 0 || l.ItemTTL <= 0 || l.ChannelTTL <= 0 {
+		return errors.New("every storage limit must be positive")
+	}
+	return nil
 }
