@@ -74,7 +74,7 @@ func Start() (c *Cluster, err error) {
 		return nil, err
 	}
 	sweep()
-	dir, err := os.MkdirTemp("", folderPrefix)
+	dir, err := os.MkdirTemp(folder(), folderPrefix)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +89,24 @@ func Start() (c *Cluster, err error) {
 		return nil, errors.Join(err, c.Stop())
 	}
 	return c, nil
+}
+
+// FolderVariable, in the environment, names the folder in which clusters are
+// made, such as one on a disk for measurements.
+const FolderVariable = "QPC_TEST_POSTGRES_DIR"
+
+// memory is a file system in memory, where there is one: a sync costs nothing
+// there, and no test cuts the power.
+const memory = "/dev/shm"
+
+func folder() string {
+	if dir := os.Getenv(FolderVariable); dir != "" {
+		return dir
+	}
+	if hasSpace(memory) {
+		return memory
+	}
+	return os.TempDir()
 }
 
 func binaries() (string, error) {

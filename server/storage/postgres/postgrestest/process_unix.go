@@ -52,7 +52,7 @@ func own(path string, attr *syscall.SysProcAttr) error {
 
 // sweep removes folders that tests left behind which were killed.
 func sweep() {
-	folders, err := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
+	folders, err := filepath.Glob(filepath.Join(folder(), folderPrefix+"*"))
 	if err != nil {
 		return
 	}
