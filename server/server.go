@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -27,7 +26,6 @@ import (
 	"quicprochat/server/secrets"
 	"quicprochat/server/session"
 	"quicprochat/server/storage"
-	"quicprochat/server/storage/sqlite"
 )
 
 // Config is everything that can be set; see [config.Config].
@@ -53,6 +51,7 @@ type Server struct {
 	now   func() time.Time
 	cert  tls.Certificate
 	store storage.Store
+	open  OpenStore // nil: there is only the file
 
 	limiter  *ratelimit.Limiter
 	sessions *session.Registry
@@ -103,25 +102,13 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	if s.cert, err = wire.LoadOrCreateCertificate(cfg.DataDir, cfg.CertificateNames()); err != nil {
 		return nil, fmt.Errorf("TLS certificate: %w", err)
 	}
-	if s.store, err = sqlite.Open(context.Background(), filepath.Join(cfg.DataDir, secrets.DatabaseName), storageLimits(cfg.Limits)); err != nil {
+	if s.store, err = s.openStore(keys); err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	if err := s.wire(keys, bus.New()); err != nil {
 		return nil, errors.Join(err, s.store.Close())
 	}
 	return s, nil
-}
-
-func storageLimits(l config.Limits) storage.Limits {
-	return storage.Limits{
-		Devices:          l.DevicesPerAccount,
-		KeyPackages:      l.KeyPackagesPerDevice,
-		QueueItems:       l.QueueItems,
-		QueueBytes:       l.QueueBytes,
-		ChannelAddresses: l.ChannelAddresses,
-		ItemTTL:          l.QueueTTL,
-		ChannelTTL:       l.ChannelTTL,
-	}
 }
 
 // Start listens and serves until Shutdown. It returns when clients can

@@ -77,8 +77,13 @@ func writeConfig(path string, cfg config.Config) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	// The service's own user has to read it; there is no secret in it.
-	return writeNew(path, text.Bytes(), 0o644)
+	// The service's own user has to read it, so it holds no secret, unless the
+	// operator put the database's password there.
+	mode := fs.FileMode(0o644)
+	if cfg.Store.URL.HasPassword() {
+		mode = 0o600
+	}
+	return writeNew(path, text.Bytes(), mode)
 }
 
 func writeNew(path string, data []byte, mode fs.FileMode) error {

@@ -24,7 +24,7 @@ func (cmd *serveCmd) Run(c *console) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	s, err := server.New(cfg, newLogger(cfg.Log, c))
+	s, err := newServer(cfg, newLogger(cfg.Log, c))
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ package config
 import (
 	"log/slog"
 	"time"
+
+	"quicprochat/server/storage"
 )
 
 // Registration says who may create an account.
@@ -40,9 +42,16 @@ type Config struct {
 	// taken into account when it is created.
 	Names        []string     `toml:"names"`
 	Registration Registration `toml:"registration"`
+	Store        Store        `toml:"store"`
 	Log          Log          `toml:"log"`
 	Limits       Limits       `toml:"limits"`
 	Rates        Rates        `toml:"rates"`
+}
+
+// Store says where accounts, channels and queues are kept.
+type Store struct {
+	// URL is empty for a file in the data folder.
+	URL storage.URL `toml:"url"`
 }
 
 // Log configures the operational log.

@@ -11,7 +11,7 @@ import (
 
 // Validate says in a sentence each what is wrong, all of it at once.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateNet(), c.validateLog(), c.Limits.validate(), c.Rates.validate())
+	return errors.Join(c.validateNet(), c.Store.validate(), c.validateLog(), c.Limits.validate(), c.Rates.validate())
 }
 
 func (c *Config) validateNet() error {
@@ -39,6 +39,16 @@ func (c *Config) validateNet() error {
 		errs = append(errs, fmt.Errorf("registration = %q is none of open, invite and closed", c.Registration))
 	}
 	return errors.Join(errs...)
+}
+
+func (s Store) validate() error {
+	if s.URL == "" {
+		return nil
+	}
+	if _, err := s.URL.Parse(); err != nil {
+		return fmt.Errorf("store.url: %w", err)
+	}
+	return nil
 }
 
 func (c *Config) validateLog() error {

@@ -12,6 +12,9 @@ var (
 	// ErrSchemaNewer: the database was written by a newer version of the
 	// program. Nothing was changed; run that version.
 	ErrSchemaNewer = errors.New("database was written by a newer version of the program")
+	// ErrSchemaOlder: the database was written by an older version of the
+	// program. Opening it brings it up to date; only a check gives this.
+	ErrSchemaOlder = errors.New("database was written by an older version of the program")
 
 	// ErrInviteExists: an invite with this hash exists.
 	ErrInviteExists = errors.New("invite exists")

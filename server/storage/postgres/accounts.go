@@ -46,7 +46,9 @@ func (s *Store) CreateAccount(ctx context.Context, account storage.NewAccount) (
 
 // accountMade finds an account that an earlier try may have created.
 func (t *tx) accountMade(a storage.NewAccount) (device storage.Device, made bool, err error) {
-	device, err = scanDevice(func(dest ...any) error { return t.get(dest, selectDevice+`d.id = $1 AND d.account = $2`, a.DeviceID[:], a.ID[:]) })
+	device, err = scanDevice(func(dest ...any) error {
+		return t.get(dest, selectDevice+`d.id = $1 AND d.account = $2`, a.DeviceID[:], a.ID[:])
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return device, false, nil
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -13,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"quicprochat/server/storage"
 )
 
 const (
@@ -24,10 +25,6 @@ const (
 	// connectTime bounds one attempt to connect.
 	connectTime = 5 * time.Second
 )
-
-// ErrURL: the URL of the database cannot be understood. The text does not
-// repeat it, since it may hold a password.
-var ErrURL = errors.New(`the store's URL is not one such as postgres://user:password@host/database; in the password, write @ : / ? # and % as %40 %3A %2F %3F %23 and %25`)
 
 // session is set on every connection. The planner's settings make it take the
 // index that every statement has, even where its statistics come from a time
@@ -44,14 +41,14 @@ var session = map[string]string{
 	"tcp_keepalives_idle":                 "15",
 }
 
-func parseURL(text string) (*pgxpool.Config, error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Opaque != "" {
-		return nil, ErrURL
-	}
-	cfg, err := pgxpool.ParseConfig(text)
+func parseURL(text storage.URL) (*pgxpool.Config, error) {
+	u, err := text.Parse()
 	if err != nil {
-		return nil, fmt.Errorf("%w (%s)", ErrURL, parseProblem(err))
+		return nil, err
+	}
+	cfg, err := pgxpool.ParseConfig(text.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("%w (%s)", storage.ErrURL, parseProblem(err))
 	}
 	if !u.Query().Has("pool_max_conns") {
 		cfg.MaxConns = maxConns
@@ -60,6 +57,7 @@ func parseURL(text string) (*pgxpool.Config, error) {
 		cfg.ConnConfig.ConnectTimeout = connectTime
 	}
 	cfg.PingTimeout = connectTime
+	cfg.AfterConnect = syncCommits
 	params := cfg.ConnConfig.RuntimeParams
 	for name, value := range session {
 		if _, set := params[name]; !set {
@@ -145,21 +143,18 @@ func address(cfg *pgconn.Config) string {
 	return net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port))
 }
 
-// A requirement is what a database must have.
+// facts are settings of a database that have to be right.
 type facts struct {
-	version                 int // server_version_num
-	encoding, fsync         string
-	pageWrites, syncCommits string
-	readOnly                string
+	version                               int // server_version_num
+	encoding, fsync, pageWrites, readOnly string
 }
 
-// checkDatabase refuses a database that could not keep the store's promises,
-// and makes sure that commits are synced.
+// checkDatabase refuses a database that could not keep the store's promises.
 func checkDatabase(ctx context.Context, conn *pgx.Conn) error {
 	var f facts
 	err := conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), current_setting('fsync'),
-		current_setting('full_page_writes'), current_setting('synchronous_commit'), current_setting('transaction_read_only')`).
-		Scan(&f.version, &f.encoding, &f.fsync, &f.pageWrites, &f.syncCommits, &f.readOnly)
+		current_setting('full_page_writes'), current_setting('transaction_read_only')`).
+		Scan(&f.version, &f.encoding, &f.fsync, &f.pageWrites, &f.readOnly)
 	if err != nil {
 		return fmt.Errorf("ask for the database's settings: %w", err)
 	}

@@ -78,7 +78,8 @@ func (d *dispatch) loadMailboxes(calls []accepted) error {
 		states = append(states, m)
 		d.mailboxes[id] = &states[len(states)-1]
 		return nil
-	}, `SELECT id, number, last_seq, items, bytes, overflowed, oldest_day FROM queues WHERE id = ANY($1) ORDER BY number FOR NO KEY UPDATE`, ids)
+	}, `SELECT id, number, last_seq, items, bytes, overflowed, oldest_day FROM queues
+		WHERE number = ANY(ARRAY(SELECT number FROM queues WHERE id = ANY($1))) ORDER BY number FOR NO KEY UPDATE`, ids)
 	if err != nil {
 		return fmt.Errorf("load queues: %w", err)
 	}

@@ -161,8 +161,9 @@ func (t *tx) revokeDevice(number int64, account, device [16]byte) error {
 	q.Queue(`DELETE FROM queue_items WHERE queue = $1`, number)
 	q.Queue(`DELETE FROM devices WHERE number = $1`, number)
 	q.Queue(`INSERT INTO revoked_devices (id, account) VALUES ($1, $2)`, device[:], account[:])
+	// "+ 0" keeps the planner from looking for the account along the numbers
 	q.Queue(`DELETE FROM revoked_devices WHERE account = $1 AND number <=
-		(SELECT number FROM revoked_devices WHERE account = $1 ORDER BY number DESC LIMIT 1 OFFSET $2)`, account[:], storage.RevokedDevices)
+		(SELECT number FROM revoked_devices WHERE account = $1 ORDER BY number + 0 DESC LIMIT 1 OFFSET $2)`, account[:], storage.RevokedDevices)
 	if err := t.run(q); err != nil {
 		return fmt.Errorf("revoke device: %w", err)
 	}

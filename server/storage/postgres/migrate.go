@@ -49,6 +49,9 @@ func migrateTo(ctx context.Context, cfg *pgx.ConnConfig, files fs.FS) (err error
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(migrationLock)); err != nil {
 		return fmt.Errorf("wait for another server's migration: %w", err)
 	}
+	if err := checkRights(ctx, conn); err != nil {
+		return err
+	}
 	db := stdlib.OpenDB(*cfg)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithDisableGlobalRegistry(true))
@@ -57,7 +60,7 @@ func migrateTo(ctx context.Context, cfg *pgx.ConnConfig, files fs.FS) (err error
 	}
 	current, target, err := provider.GetVersions(ctx)
 	if err != nil {
-		return fmt.Errorf("read schema version: %w", rightsError(err, cfg))
+		return fmt.Errorf("read schema version: %w", err)
 	}
 	if current > target {
 		return fmt.Errorf("schema version %d, known up to %d: %w", current, target, storage.ErrSchemaNewer)
@@ -76,10 +79,16 @@ func patient(cfg *pgx.ConnConfig) *pgx.ConnConfig {
 	return cfg
 }
 
-// rightsError says what to do where the user may not make tables.
-func rightsError(err error, cfg *pgx.ConnConfig) error {
-	if code(err) == "42501" {
-		return &ConnectError{text: fmt.Sprintf("user %q may not make tables in database %q: make it the owner, with ALTER DATABASE %s OWNER TO %s", cfg.User, cfg.Database, cfg.Database, cfg.User), err: err}
+// checkRights tells whether the user may make tables, where there are none.
+func checkRights(ctx context.Context, conn *pgx.Conn) error {
+	var can bool
+	err := conn.QueryRow(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL OR coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)`).Scan(&can)
+	if err != nil {
+		return fmt.Errorf("ask for the user's rights: %w", err)
 	}
-	return err
+	if !can {
+		cfg := conn.Config()
+		return &ConnectError{text: fmt.Sprintf("user %q may not make tables in database %q: make it the owner, with ALTER DATABASE %s OWNER TO %s", cfg.User, cfg.Database, cfg.Database, cfg.User)}
+	}
+	return nil
 }

@@ -128,7 +128,8 @@ func (b *batch) loadChannels() error {
 	}
 	distinctIDs := distinct(channels)
 	q := begin()
-	q.Queue(`SELECT id, number, epoch, open_from, last_seq, active_day FROM channels WHERE id = ANY($1) ORDER BY number FOR NO KEY UPDATE`, distinctIDs).
+	q.Queue(`SELECT id, number, epoch, open_from, last_seq, active_day FROM channels
+		WHERE number = ANY(ARRAY(SELECT number FROM channels WHERE id = ANY($1))) ORDER BY number FOR NO KEY UPDATE`, distinctIDs).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func(rows pgx.Rows) error {
 				c := &channel{seqs: make(map[storage.ItemID]uint64)}

@@ -40,9 +40,9 @@ const (
 
 // Options say which database to open and how to use it.
 type Options struct {
-	// URL is postgres://user@host/database, with the settings of PostgreSQL's
-	// own clients as parameters, and pool_max_conns. It may hold a password.
-	URL    string
+	// URL takes the settings of PostgreSQL's own clients as parameters, and
+	// pool_max_conns.
+	URL    storage.URL
 	Limits storage.Limits
 	// KeyHash tells server keys apart. The first server to open a database
 	// leaves it there; ErrOtherKeys for one with another. Empty: not looked at.
@@ -64,6 +64,7 @@ var _ storage.Store = (*Store)(nil)
 
 // Open connects to a database that exists, and brings its schema up to date.
 // Several processes may open one at the same time. storage.ErrSchemaNewer,
+// storage.ErrURL,
 // ErrOtherKeys, or a *ConnectError, which says what to do about it.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	return open(ctx, o, nil)

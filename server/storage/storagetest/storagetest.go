@@ -51,6 +51,7 @@ func Run(t *testing.T, open Open) {
 		"FanOut":           testFanOut,
 		"LargeItems":       testLargeItems,
 		"CommitRace":       testCommitRace,
+		"Linearizable":     testLinearizable,
 		"Order":            testOrder,
 		"ExpireItems":      testExpireItems,
 		"ExpireRest":       testExpireRest,

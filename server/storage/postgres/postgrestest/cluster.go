@@ -244,7 +244,9 @@ func (c *Cluster) url(database string) string {
 }
 
 // NewDatabase makes an empty database and gives its URL.
-func (c *Cluster) NewDatabase(ctx context.Context) (string, error) { return c.CopyDatabase(ctx, "template0") }
+func (c *Cluster) NewDatabase(ctx context.Context) (string, error) {
+	return c.CopyDatabase(ctx, "template0")
+}
 
 // CopyDatabase makes a database like another one, to which nobody may be
 // connected, and gives its URL.
