@@ -47,6 +47,9 @@ func (cmd *quickstartCmd) Run(c *console) error {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
 	fmt.Fprintf(c.out, "Configuration: %s\nKeys and data: %s (keep a backup; losing it loses every account)\n", path, cfg.DataDir)
+	if cfg.Store.URL.HasPassword() {
+		fmt.Fprintln(c.out, "It holds the database's password, so only you can read the configuration. Where the server runs as another user, let that one read it.")
+	}
 	if err := cmd.setUpService(c, path, cfg); err != nil {
 		return err
 	}
