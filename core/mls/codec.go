@@ -6,34 +6,48 @@ import (
 )
 
 // writer appends the presentation language of RFC 9420 §2.1.
-type writer struct{ b []byte }
+type writer struct {
+	b []byte
+	// secret makes it wipe the buffers that it grows out of.
+	secret bool
+}
 
-func (w *writer) u8(v uint8)   { w.b = append(w.b, v) }
-func (w *writer) u16(v uint16) { w.b = binary.BigEndian.AppendUint16(w.b, v) }
-func (w *writer) u32(v uint32) { w.b = binary.BigEndian.AppendUint32(w.b, v) }
-func (w *writer) u64(v uint64) { w.b = binary.BigEndian.AppendUint64(w.b, v) }
-func (w *writer) raw(v []byte) { w.b = append(w.b, v...) }
+func (w *writer) u8(v uint8)   { w.reserve(1); w.b = append(w.b, v) }
+func (w *writer) u16(v uint16) { w.reserve(2); w.b = binary.BigEndian.AppendUint16(w.b, v) }
+func (w *writer) u32(v uint32) { w.reserve(4); w.b = binary.BigEndian.AppendUint32(w.b, v) }
+func (w *writer) u64(v uint64) { w.reserve(8); w.b = binary.BigEndian.AppendUint64(w.b, v) }
+func (w *writer) raw(v []byte) { w.reserve(len(v)); w.b = append(w.b, v...) }
+
+// reserve makes room for n bytes.
+func (w *writer) reserve(n int) {
+	if !w.secret || len(w.b)+n <= cap(w.b) {
+		return // append does
+	}
+	grown := append(make([]byte, 0, 2*cap(w.b)+n+64), w.b...)
+	clear(w.b)
+	w.b = grown
+}
 
 // vec writes opaque<V>.
 func (w *writer) vec(v []byte) {
 	w.length(len(v))
-	w.b = append(w.b, v...)
+	w.raw(v)
 }
 
 func (w *writer) length(n int) {
 	var l [4]byte
 	putVarint(l[:], n)
-	w.b = append(w.b, l[:varintLen(n)]...)
+	w.raw(l[:varintLen(n)])
 }
 
 // nested writes what f writes as the content of a vector.
 func (w *writer) nested(f func(*writer)) {
 	start := len(w.b)
-	w.b = append(w.b, 0) // most vectors are short
+	w.u8(0) // most vectors are short
 	f(w)
 	n := len(w.b) - start - 1
 	if extra := varintLen(n) - 1; extra > 0 {
-		w.b = append(w.b, make([]byte, extra)...)
+		w.raw(make([]byte, extra))
 		copy(w.b[start+1+extra:], w.b[start+1:start+1+n])
 	}
 	putVarint(w.b[start:], n)
@@ -63,6 +77,13 @@ func marshal(v wire) []byte {
 	return w.b
 }
 
+// marshalSecret is marshal for what holds secrets: its result is their only copy.
+func marshalSecret(v wire) []byte {
+	w := writer{secret: true}
+	v.encode(&w)
+	return w.b
+}
+
 func writeList[T wire](w *writer, list []T) {
 	w.nested(func(w *writer) {
 		for _, v := range list {
@@ -74,13 +95,18 @@ func writeList[T wire](w *writer, list []T) {
 // reader takes structures apart. The first error sticks; what is read after it
 // is zero. The slices it gives are parts of its input.
 type reader struct {
-	b   []byte
-	err error
+	b     []byte
+	err   error
+	lists interner // of lists that many structures have alike, nil to share none
 }
 
 func (r *reader) fail(format string, args ...any) {
+	r.refuse(fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...)))
+}
+
+func (r *reader) refuse(err error) {
 	if r.err == nil {
-		r.err = fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
+		r.err = err
 	}
 	r.b = nil
 }
@@ -128,17 +154,20 @@ func (r *reader) u64() uint64 {
 }
 
 // vec reads opaque<V>.
-func (r *reader) vec() []byte {
+func (r *reader) vec() []byte { return r.take(r.length()) }
+
+// length reads the length of a vector, zero at an error.
+func (r *reader) length() int {
 	if r.err != nil {
-		return nil
+		return 0
 	}
 	n, size := parseVarint(r.b)
 	if size == 0 {
 		r.fail("bad vector length")
-		return nil
+		return 0
 	}
 	r.b = r.b[size:]
-	return r.take(n)
+	return n
 }
 
 func (r *reader) optional() bool {
@@ -159,16 +188,33 @@ func (r *reader) u16s() []uint16 {
 		r.fail("odd vector of uint16")
 		return nil
 	}
+	if v, ok := r.lists[string(b)]; ok {
+		return v
+	}
 	v := make([]uint16, len(b)/2)
 	for i := range v {
 		v[i] = binary.BigEndian.Uint16(b[2*i:])
 	}
+	r.lists.keep(b, v)
 	return v
+}
+
+// interner keeps lists of ids for all who have the same: the capabilities of a
+// group's members hardly differ.
+type interner map[string][]uint16
+
+// maxInterned bounds what an interner keeps.
+const maxInterned = 512
+
+func (l interner) keep(encoded []byte, list []uint16) {
+	if l != nil && len(l) < maxInterned {
+		l[string(encoded)] = list
+	}
 }
 
 // readList reads a vector of structures.
 func readList[T any](r *reader, read func(*reader) T) []T {
-	in := reader{b: r.vec(), err: r.err}
+	in := reader{b: r.vec(), err: r.err, lists: r.lists}
 	var list []T
 	for in.err == nil && len(in.b) > 0 {
 		list = append(list, read(&in))
@@ -188,14 +234,24 @@ func (r *reader) since(start []byte) []byte {
 
 // unmarshal reads one structure that is the whole of b.
 func unmarshal[T any](b []byte, read func(*reader) T) (T, error) {
-	r := reader{b: b}
+	return unmarshalSharing(b, read, nil)
+}
+
+// unmarshalSharing is unmarshal for a structure that is going to share lists with others.
+func unmarshalSharing[T any](b []byte, read func(*reader) T, lists interner) (T, error) {
+	r := reader{b: b, lists: lists}
 	v := read(&r)
+	if err := r.end(); err != nil {
+		var zero T
+		return zero, err
+	}
+	return v, nil
+}
+
+// end returns the reader's error, if only that there is more to read.
+func (r *reader) end() error {
 	if r.err == nil && len(r.b) > 0 {
 		r.fail("%d trailing bytes", len(r.b))
 	}
-	if r.err != nil {
-		var zero T
-		return zero, r.err
-	}
-	return v, nil
+	return r.err
 }

@@ -28,6 +28,10 @@ func Create(cfg Config, p CreateParams) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
+	return cfg.create(p)
+}
+
+func (c Config) create(p CreateParams) (*Group, error) {
 	s, err := suiteOf(p.Suite)
 	if err != nil {
 		return nil, err
@@ -38,24 +42,27 @@ func Create(cfg Config, p CreateParams) (*Group, error) {
 	if err := checkContextExtensions(p.GroupContextExtensions); err != nil {
 		return nil, err
 	}
+	if err := c.authenticateExternalSenders(p.GroupID, nil, p.GroupContextExtensions); err != nil {
+		return nil, err
+	}
 	leaf, private, err := newLeaf(s, p.Signer, p.Credential, p.LeafExtensions,
 		ownCapabilities(p.ExtraCapabilities, p.LeafExtensions, p.GroupContextExtensions, p.Credential.Type))
 	if err != nil {
 		return nil, err
 	}
-	now := cfg.now()
+	now := c.now()
 	leaf.Lifetime = Lifetime{
 		NotBefore: uint64(max(0, now.Add(-time.Hour).Unix())), NotAfter: uint64(max(0, now.Add(creatorLifetime).Unix())),
 	}
 	if err := leaf.sign(s, p.Signer, nil, 0); err != nil {
 		return nil, err
 	}
-	if err := leaf.supports(p.GroupContextExtensions); err != nil {
-		return nil, err
-	}
 	tree := newTree(s, 1)
 	tree.add(leaf)
 	tree.census.fold()
+	if err := tree.census.supports(p.GroupContextExtensions); err != nil {
+		return nil, err
+	}
 
 	epochSecret := s.randomSecret()
 	defer clear(epochSecret)
@@ -67,13 +74,13 @@ func Create(cfg Config, p CreateParams) (*Group, error) {
 	e.contextRaw = marshal(&e.context)
 	e.confirmationTag = s.mac(e.secrets.confirmation, nil)
 	e.interim = s.interimHash(nil, e.confirmationTag)
-	return newGroup(cfg, s, p.Signer, 0, e), nil
+	return newGroup(c, s, p.Signer, 0, e), nil
 }
 
 // newGroup starts a Group at an epoch, all of it yet to be recorded.
 func newGroup(cfg Config, s *suite, signer crypto.Signer, own LeafIndex, e *epoch) *Group {
 	g := &Group{cfg: cfg, suite: s, signer: signer, own: own, log: changeLog{}}
-	g.enter(e, newTree(s, 1))
+	g.enter(e, newTree(s, 1), nil)
 	g.recordGroup()
 	return g
 }

@@ -1,6 +1,9 @@
 package mls
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+)
 
 // CredentialType is an id of RFC 9420 §17.5.
 type CredentialType uint16
@@ -17,6 +20,17 @@ type Credential struct {
 	Type         CredentialType
 	Identity     []byte   // of a basic credential
 	Certificates [][]byte // of an x509 credential: DER, leaf first
+}
+
+// X509Credential returns an x509 credential with these certificates in DER, the one
+// with the signature key first. Leaves may have one where every member lists the type
+// in its capabilities ([KeyPackageOptions].ExtraCapabilities).
+func X509Credential(certificates [][]byte) Credential {
+	c := Credential{Type: CredentialX509, Certificates: make([][]byte, len(certificates))}
+	for i, der := range certificates {
+		c.Certificates[i] = bytes.Clone(der)
+	}
+	return c
 }
 
 // BasicCredential returns a basic credential with this identity.
@@ -45,8 +59,8 @@ func readCredential(r *reader) Credential {
 		c.Identity = r.vec()
 	case CredentialX509:
 		c.Certificates = readList(r, (*reader).vec)
-	default:
-		r.fail("unknown credential type %#04x", uint16(c.Type))
+	default: // its length is not known either
+		r.refuse(fmt.Errorf("%w: credential type %#04x", ErrUnsupported, uint16(c.Type)))
 	}
 	return c
 }

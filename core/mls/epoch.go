@@ -96,6 +96,8 @@ func (g *Group) messageEpoch(number uint64) (*messageEpoch, error) {
 	switch {
 	case number > g.cur.context.epoch && g.removed:
 		return nil, ErrRemoved
+	case number >= g.cur.context.epoch && g.reInit != nil:
+		return nil, ErrReInit
 	case number > g.cur.context.epoch:
 		return nil, fmt.Errorf("%w: %d, the present one is %d", ErrFutureEpoch, number, g.cur.context.epoch)
 	case number == g.cur.context.epoch:

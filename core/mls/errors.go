@@ -10,7 +10,7 @@ import (
 var (
 	// ErrMalformed: the bytes are not a well-formed MLS structure. Drop them.
 	ErrMalformed = errors.New("mls: malformed")
-	// ErrUnsupported: well-formed, but of a suite, version, sender or proposal type
+	// ErrUnsupported: well-formed, but of a suite, version, sender, credential or proposal type
 	// that this package does not process. Drop it.
 	ErrUnsupported = errors.New("mls: unsupported")
 	// ErrWrongGroup: the message belongs to another group. Route it there.
@@ -36,6 +36,11 @@ var (
 	ErrInvalidSignature = errors.New("mls: invalid signature")
 	// ErrRemoved: this member is no longer in the group, which is read-only.
 	ErrRemoved = errors.New("mls: removed from the group")
+	// ErrReInit: the group has been re-initialised (RFC 9420 §11.2). Nothing is sent
+	// or received in its last epoch; late messages of earlier epochs still open.
+	// Go on in its successor: make it by Group.Reinitialize, or join the one that another
+	// member has made by Group.JoinSuccessor.
+	ErrReInit = errors.New("mls: group has been re-initialised")
 	// ErrPending: the group has a pending commit of its own already. Merge or discard it first.
 	ErrPending = errors.New("mls: a commit is pending")
 	// ErrNoPending: there is no pending commit to merge.
@@ -55,8 +60,11 @@ var (
 	// processed. Process that first, then the commit again.
 	ErrMissingProposal = errors.New("mls: commit refers to an unknown proposal")
 	// ErrTooManyProposals: the sender has proposed to leave already, or more in this
-	// epoch than is kept of one member. Drop it.
-	ErrTooManyProposals = errors.New("mls: too many proposals by one member")
+	// epoch than is kept of one sender. Drop it.
+	ErrTooManyProposals = errors.New("mls: too many proposals by one sender")
+	// ErrPublicHandshake: a member sent a handshake message as a PublicMessage, which
+	// Config.Handshakes does not allow. Drop it.
+	ErrPublicHandshake = errors.New("mls: public handshake message against the policy")
 	// ErrMissingPSK: a pre-shared key that the commit or Welcome uses is not known here.
 	ErrMissingPSK = errors.New("mls: pre-shared key is missing")
 	// ErrSigner: the signing key is missing, of the wrong type, or not the one of the leaf.
@@ -80,6 +88,22 @@ func (e *ValidationError) Error() string {
 }
 
 func (e *ValidationError) Unwrap() error { return e.Err }
+
+// SuccessorError: the Welcome given to Join is into a group that takes the place
+// of another one, or is a branch of it. Join it by JoinSuccessor of that group,
+// which checks the one against the other; if there is no such group here, drop it.
+type SuccessorError struct {
+	GroupID []byte // of the old group
+	Epoch   uint64 // of the old group
+	Branch  bool   // not a re-initialisation
+}
+
+func (e *SuccessorError) Error() string {
+	if e.Branch {
+		return "mls: welcome into a branch of another group"
+	}
+	return "mls: welcome into the successor of another group"
+}
 
 func invalid(section, format string, args ...any) error {
 	return &ValidationError{Section: section, Reason: fmt.Sprintf(format, args...)}

@@ -25,9 +25,15 @@ type LeafContext struct {
 // signature key and, where it replaces another, to the same client (RFC 9420
 // §5.3.1). An error refuses the leaf, and with it the operation that brought
 // it. It is asked about each leaf of a tree on joining, and about each leaf
-// that a proposal or commit brings; not about one's own.
+// that a proposal or commit brings; not about one's own. Where a client joins by an
+// external commit that removes its earlier leaf, that one is what the new leaf replaces.
+//
+// It is also asked whether somebody outside of the group may be one of those whose
+// proposals the group takes (§12.1.8.1): about each that one's own Create, a group
+// to join or a new list of them brings.
 type AuthenticationService interface {
 	ValidateLeaf(ctx LeafContext, leaf *LeafNode) error
+	ValidateExternalSender(groupID []byte, s ExternalSender) error
 }
 
 // Config is what all groups of a client have in common.
@@ -37,11 +43,21 @@ type Config struct {
 	Now func() time.Time
 	// ExternalPSK finds a pre-shared key by its id; nil means that there are none.
 	ExternalPSK func(id []byte) (secret []byte, ok bool)
+	// ResumptionPSK finds the resumption PSK of an epoch of another group, or of
+	// one that this group no longer keeps: see Group.ResumptionPSK. nil means that
+	// there are none.
+	ResumptionPSK func(groupID []byte, epoch uint64) (secret []byte, ok bool)
+	// Identifier gives the identifier that a leaf's credential presents, to
+	// compare the members of a re-initialised or branched group with those of the old
+	// one (RFC 9420 §11.3); nil means the encoded credential. Two leaves may have one.
+	Identifier func(leaf *LeafNode) []byte
+	// Handshakes says whether proposals and commits are encrypted.
+	Handshakes HandshakePolicy
 	// Padding gives the padded length of a content of n bytes, at least n; nil
 	// means Padmé over a floor of 256.
 	Padding func(n int) int
 	// PastEpochs is how many epochs before the present one can still be
-	// decrypted; 0 means 5, negative means none.
+	// decrypted, and their resumption PSKs used; 0 means 5, negative means none.
 	PastEpochs int
 	// OutOfOrder is how many skipped message keys are kept per sender and epoch;
 	// 0 means 20, negative means none.
@@ -91,6 +107,8 @@ type Group struct {
 	signer    crypto.Signer
 	own       LeafIndex
 	removed   bool
+	reInit    *ReInit       // set for good by a commit that closes the group
+	origin    *presharedKey // of a successor, while it makes its first commit
 	cur       *epoch
 	keys      *secretTree       // of cur
 	past      []*pastEpoch      // the latest first
@@ -112,7 +130,7 @@ func (g *Group) Epoch() uint64 { return g.cur.context.epoch }
 func (g *Group) OwnIndex() LeafIndex { return g.own }
 
 // Active tells whether this member is still in the group. If not, the group is
-// read-only: it opens late messages of its last epochs and nothing else.
+// read-only: it opens late messages of its last epochs and nothing else. See also ReInit.
 func (g *Group) Active() bool { return !g.removed }
 
 // Members calls for each member in the order of leaves.

@@ -6,39 +6,6 @@ import (
 	"testing"
 )
 
-// Ids that nobody knows are carried and ignored wherever they occur.
-func TestGREASE(t *testing.T) {
-	grease := []uint16{0x0a0a, 0x1a1a, 0xeaea}
-	alice, bob := newPeer(t, SuiteXWing, "alice"), newPeer(t, SuiteXWing, "bob")
-	alice.create()
-	b, err := NewKeyPackage(KeyPackageOptions{
-		Suite: SuiteXWing, Credential: BasicCredential([]byte("bob")), Signer: bob.signer,
-		LeafExtensions:    []Extension{{Type: 0x2a2a, Data: []byte{1}}},
-		ExtraCapabilities: Capabilities{grease, grease, grease, grease, grease},
-		LastResort:        true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := b.MarshalBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if bob.bundle, err = ParseKeyPackageBundle(private); err != nil || !bob.bundle.Public().LastResort() {
-		t.Fatal(err)
-	}
-	s := alice.commit(CommitOptions{Proposals: []Proposal{AddProposal(b.KeyPackage())}})
-	alice.merge()
-	bob.join(s.Welcome)
-	s = bob.commit(CommitOptions{LeafExtensions: []Extension{{Type: 0x3a3a}}})
-	bob.merge()
-	alice.process(s.Message)
-	agree(t, alice, bob)
-	if m, _ := alice.g.Member(1); len(m.Extensions) != 1 || m.Extensions[0].Type != 0x3a3a {
-		t.Errorf("bob's leaf has %v", m.Extensions)
-	}
-}
-
 // Received proposals that cannot be committed do not keep anybody from committing.
 func TestUselessProposals(t *testing.T) {
 	peers := newGroupOf(t, SuiteX25519, 4)

@@ -12,12 +12,18 @@ import (
 // the ratchet tree where the Welcome does not carry it, else nil. That no group
 // of this id exists already is the caller's to check, and to destroy the bundle
 // once the group is stored, unless it is a last-resort one.
-// ErrNoKeyPackage, ErrDecrypt, ErrNoTree, ErrSigner, *ValidationError …
+// ErrNoKeyPackage, ErrDecrypt, ErrNoTree, ErrSigner, ErrMissingPSK, *ValidationError …;
+// *SuccessorError where it is for JoinSuccessor.
 func Join(cfg Config, signer crypto.Signer, bundle *KeyPackageBundle, welcomeMessage, tree []byte) (*Group, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
+	return cfg.join(nil, signer, bundle, welcomeMessage, tree)
+}
+
+// join enters a group, which is to be the successor of old where that is not nil.
+func (c Config) join(old *Group, signer crypto.Signer, bundle *KeyPackageBundle, welcomeMessage, tree []byte) (*Group, error) {
 	m, err := unmarshal(bytes.Clone(welcomeMessage), readMessage)
 	if err != nil {
 		return nil, err
@@ -39,8 +45,9 @@ func Join(cfg Config, signer crypto.Signer, bundle *KeyPackageBundle, welcomeMes
 	if err != nil {
 		return nil, err
 	}
+	defer clear(secrets.joinerSecret)
 	defer clear(secrets.pathSecret)
-	pskSecret, err := cfg.joinPSKs(s, secrets.psks)
+	pskSecret, link, err := c.joinPSKs(s, secrets.psks, old)
 	if err != nil {
 		return nil, err
 	}
@@ -48,14 +55,20 @@ func Join(cfg Config, signer crypto.Signer, bundle *KeyPackageBundle, welcomeMes
 		return nil, invalid("8", "joiner secret of %d bytes", len(secrets.joinerSecret))
 	}
 	j := s.joinerFrom(secrets.joinerSecret, pskSecret)
+	clear(pskSecret)
 	defer j.wipe()
 	info, err := m.welcome.openGroupInfo(s, j.welcomeSecret)
 	if err != nil {
 		return nil, err
 	}
 	e := &epoch{context: info.context, contextRaw: marshal(&info.context), confirmationTag: info.confirmationTag}
-	if e.tree, err = cfg.joinTree(s, info, bytes.Clone(tree)); err != nil {
+	if e.tree, err = c.joinTree(s, info, bytes.Clone(tree)); err != nil {
 		return nil, err
+	}
+	if old != nil {
+		if err := old.checkSuccessor(link, &e.context, e.tree); err != nil {
+			return nil, err
+		}
 	}
 	own, err := e.tree.find(bundle.kp.leaf)
 	if err != nil {
@@ -66,22 +79,25 @@ func Join(cfg Config, signer crypto.Signer, bundle *KeyPackageBundle, welcomeMes
 	}
 	e.secrets = s.epochOf(j, e.contextRaw)
 	if !s.verifyMAC(e.secrets.confirmation, e.context.confirmedTranscriptHash, e.confirmationTag) {
+		e.keys.wipe()
+		e.secrets.wipe()
 		return nil, fmt.Errorf("%w: confirmation tag", ErrInvalidSignature)
 	}
 	e.interim = s.interimHash(e.context.confirmedTranscriptHash, e.confirmationTag)
-	return newGroup(cfg, s, signer, own, e), nil
+	return newGroup(c, s, signer, own, e), nil
 }
 
 // joinTree takes the ratchet tree of a GroupInfo, or the one given, and
 // validates both against each other.
 func (c *Config) joinTree(s *suite, info *groupInfo, given []byte) (*ratchetTree, error) {
 	if info.context.suite != s.id {
-		return nil, invalid("12.4.3.1", "group is of %v, the welcome of %v", info.context.suite, s.id)
+		return nil, invalid("12.4.3.1", "group is of %v instead of %v", info.context.suite, s.id)
 	}
-	for _, list := range [][]Extension{info.extensions, info.context.extensions} {
-		if err := checkExtensions(list); err != nil {
-			return nil, err
-		}
+	if err := checkExtensions(info.extensions); err != nil {
+		return nil, err
+	}
+	if err := checkContextExtensions(info.context.extensions); err != nil {
+		return nil, err
 	}
 	if data, ok := findExtension(info.extensions, ExtRatchetTree); ok {
 		given = data
@@ -107,6 +123,9 @@ func (c *Config) joinTree(s *suite, info *groupInfo, given []byte) (*ratchetTree
 		return nil, err
 	}
 	if err := t.census.supports(info.context.extensions); err != nil {
+		return nil, err
+	}
+	if err := c.authenticateExternalSenders(info.context.groupID, nil, info.context.extensions); err != nil {
 		return nil, err
 	}
 	t.members(func(i LeafIndex, leaf *LeafNode) bool {

@@ -80,11 +80,6 @@ func (kp *KeyPackage) verify() error {
 	if err := checkExtensions(kp.extensions); err != nil {
 		return err
 	}
-	for _, e := range kp.extensions {
-		if !kp.leaf.Capabilities.hasExtension(e.Type) {
-			return invalid("10.1", "key package extension %#04x is not among the leaf's capabilities", e.Type)
-		}
-	}
 	if err := kp.leaf.check(s); err != nil {
 		return err
 	}
@@ -131,7 +126,7 @@ func readKeyPackage(r *reader) *KeyPackage {
 type KeyPackageOptions struct {
 	Suite          Suite
 	Credential     Credential
-	Signer         crypto.Signer // the signature key of the suite: ed25519.PrivateKey for SuiteX25519 and SuiteXWing
+	Signer         crypto.Signer // a signature key of the suite, see GenerateSigner
 	LeafExtensions []Extension
 	// NotBefore and NotAfter bound its use; zero values mean an hour ago and 90 days ahead.
 	NotBefore, NotAfter time.Time
@@ -179,6 +174,7 @@ func NewKeyPackage(o KeyPackageOptions) (*KeyPackageBundle, error) {
 	if o.LastResort {
 		kp.extensions = []Extension{{Type: ExtLastResort}}
 	}
+	kp.extensions = withGREASE(kp.extensions, greaseType(leaf.Capabilities.Extensions))
 	if kp.signature, err = s.signWithLabel(o.Signer, "KeyPackageTBS", kp.tbs()); err != nil {
 		return nil, err
 	}
@@ -194,6 +190,9 @@ func newLeaf(s *suite, signer crypto.Signer, c Credential, ext []Extension, caps
 	if signer == nil {
 		return nil, nil, ErrSigner
 	}
+	if c.Type != CredentialBasic && c.Type != CredentialX509 {
+		return nil, nil, fmt.Errorf("%w: credential type %#04x", ErrUnsupported, uint16(c.Type))
+	}
 	signatureKey, err := s.sig.publicOf(signer)
 	if err != nil {
 		return nil, nil, err
@@ -202,9 +201,10 @@ func newLeaf(s *suite, signer crypto.Signer, c Credential, ext []Extension, caps
 	if err != nil {
 		return nil, nil, err
 	}
+	caps = caps.greased()
 	leaf := &LeafNode{
 		EncryptionKey: public, SignatureKey: bytes.Clone(signatureKey), Credential: c, Capabilities: caps,
-		Source: SourceKeyPackage, Extensions: cloneExtensions(ext),
+		Source: SourceKeyPackage, Extensions: withGREASE(cloneExtensions(ext), greaseType(caps.Extensions)),
 	}
 	return leaf, private, leaf.check(s)
 }
@@ -232,7 +232,7 @@ func (b *KeyPackageBundle) Ref() []byte { return b.kp.Ref() }
 
 // MarshalBinary serialises the bundle with its private keys, for the vault only.
 func (b *KeyPackageBundle) MarshalBinary() ([]byte, error) {
-	var w writer
+	w := writer{secret: true}
 	w.u8(recordVersion)
 	w.vec(b.initPrivate)
 	w.vec(b.encryptPrivate)

@@ -27,7 +27,8 @@ func (l Lifetime) Contains(now time.Time) bool {
 }
 
 // LeafNode is a member's (or KeyPackage's) public part (RFC 9420 §7.2). It is
-// read-only: the group shares it.
+// read-only: the group shares it. Capabilities and extensions hold ids that mean nothing,
+// too: those of software unknown here, and GREASE (§13.5), one's own leaf not excepted.
 type LeafNode struct {
 	EncryptionKey []byte
 	SignatureKey  []byte
@@ -85,12 +86,18 @@ func readLeafNode(r *reader) *LeafNode {
 }
 
 // setExtensions replaces the extensions of a leaf that is going to be signed
-// anew, nil keeps them, and adds their types to its capabilities.
+// anew but for GREASE, nil keeps them, and adds their types to its capabilities.
 func (l *LeafNode) setExtensions(list []Extension) error {
 	if list == nil {
 		return nil
 	}
+	grease := slices.DeleteFunc(slices.Clone(l.Extensions), func(e Extension) bool { return !isGREASE(e.Type) })
 	l.Extensions = cloneExtensions(list)
+	for _, e := range grease {
+		if _, ok := findExtension(list, e.Type); !ok {
+			l.Extensions = append(l.Extensions, e)
+		}
+	}
 	l.Capabilities.Extensions = slices.Clone(l.Capabilities.Extensions)
 	for _, e := range list {
 		if !defaultExtension(e.Type) {
@@ -100,9 +107,10 @@ func (l *LeafNode) setExtensions(list []Extension) error {
 	return checkExtensions(list)
 }
 
-// detach returns a copy that shares no memory with the message it came in.
-func (l *LeafNode) detach() *LeafNode {
-	d, err := unmarshal(bytes.Clone(l.raw), readLeafNode)
+// detach returns a copy that shares no memory with the message it came in, but
+// lists with others.
+func (l *LeafNode) detach(lists interner) *LeafNode {
+	d, err := unmarshalSharing(bytes.Clone(l.raw), readLeafNode, lists)
 	if err != nil {
 		return l // cannot be: raw was decoded or encoded here
 	}

@@ -29,14 +29,16 @@ func (g *Group) DiscardPending() {
 // Merge applies a staged commit: the epoch it ends becomes a past one, its
 // proposals are forgotten, and a pending commit of one's own that is not this
 // one is discarded. Where the commit removes this member, the group becomes
-// read-only. ErrStale if the commit is not for the present epoch.
+// read-only; where it re-initialises the group, nothing can be sent any more.
+// ErrStale if the commit is not for the present epoch.
 func (g *Group) Merge(s *StagedCommit) error {
 	if g.removed {
 		return ErrRemoved
 	}
-	if s.base != g.cur {
+	if s.base != g.cur || s.discarded {
 		return ErrStale
 	}
+	s.useKey(g)
 	if g.pending == s {
 		g.pending = nil
 		g.log.delete(recordPending)
@@ -49,7 +51,7 @@ func (g *Group) Merge(s *StagedCommit) error {
 	}
 	g.retire(s.touched())
 	prev := g.cur
-	g.enter(s.next, prev.tree)
+	g.enter(s.next, prev.tree, prev.keys)
 	for x, key := range prev.keys {
 		if next := s.next.keys[x]; next == nil || &next[0] != &key[0] {
 			clear(key)
@@ -59,42 +61,36 @@ func (g *Group) Merge(s *StagedCommit) error {
 		}
 	}
 	prev.keys, prev.tree = nil, nil
+	if s.ReInit != nil {
+		g.suspend(s.ReInit)
+	}
 	return nil
 }
 
-// enter makes e the present epoch and records it; prev is the tree on record.
-func (g *Group) enter(e *epoch, prev *ratchetTree) {
+// enter makes e the present epoch and records what it changes; prev is the tree
+// on record, known are the private keys.
+func (g *Group) enter(e *epoch, prev *ratchetTree, known privateKeys) {
 	g.cur = e
 	e.tree.census.fold()
-	for x := range max(len(prev.nodes), len(e.tree.nodes)) {
-		if n, changed := changedNode(prev, e.tree, x); changed {
-			key := recordKey32(prefixNode, uint32(x))
-			if n.blank() {
-				g.log.delete(key)
-			} else {
-				g.log.put(key, marshal(n))
-			}
+	prev.differences(e.tree, func(x nodeIndex, n node) {
+		key := recordKey32(prefixNode, uint32(x))
+		if n.blank() {
+			g.log.delete(key)
+		} else {
+			g.log.put(key, marshal(n))
 		}
-	}
+	})
 	for x, key := range e.keys {
-		g.log.put(recordKey32(prefixKey, uint32(x)), slices.Clone(key))
+		if old := known[x]; old == nil || &old[0] != &key[0] {
+			g.log.put(recordKey32(prefixKey, uint32(x)), slices.Clone(key))
+		}
 	}
 	g.keys = newSecretTree(g.suite, e.context.epoch, e.tree.leaves(), e.secrets.encryption)
 	e.secrets.encryption = nil
-	root := e.tree.root()
-	g.log.put(recordKeyEpoch(prefixSecret, e.context.epoch, uint32(root)), slices.Clone(g.keys.nodes[root]))
-	g.log.put(recordEpoch, marshal(e))
-}
-
-func changedNode(prev, next *ratchetTree, x int) (node, bool) {
-	var p, n node
-	if x < len(prev.nodes) {
-		p = prev.nodes[x]
+	for x, secret := range g.keys.nodes {
+		g.log.put(recordOfSecret(e.context.epoch, x), slices.Clone(secret))
 	}
-	if x < len(next.nodes) {
-		n = next.nodes[x]
-	}
-	return n, p != n
+	g.log.put(recordEpoch, marshalSecret(e))
 }
 
 // retire makes the present epoch a past one; touched are the leaves that the
@@ -107,8 +103,8 @@ func (g *Group) retire(touched []LeafIndex) {
 		keys:       g.keys, changed: map[LeafIndex]*LeafNode{},
 	}
 	e.secrets.wipe()
-	p.keys.forgetHandshakes(g.log)
-	g.log.put(recordKeyEpoch(prefixPast, p.epoch), marshal(p))
+	p.keys.retire(g.own, g.log)
+	g.log.put(recordKeyEpoch(prefixPast, p.epoch), marshalSecret(p))
 	for _, i := range touched {
 		leaf := e.tree.leaf(i)
 		p.changed[i] = leaf
@@ -138,8 +134,8 @@ func (g *Group) leave() {
 		g.log.delete(recordKey32(prefixKey, uint32(x)))
 	}
 	g.cur.keys = nil
-	g.keys.forgetHandshakes(g.log)
-	g.log.put(recordEpoch, marshal(g.cur))
+	g.keys.retire(g.own, g.log)
+	g.log.put(recordEpoch, marshalSecret(g.cur))
 	g.recordGroup()
 }
 

@@ -2,8 +2,7 @@ package mls
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
+	"crypto"
 	"errors"
 	"fmt"
 	"testing"
@@ -16,19 +15,22 @@ type peer struct {
 	name   string
 	suite  Suite
 	cfg    Config
-	signer ed25519.PrivateKey
+	signer crypto.Signer
 	bundle *KeyPackageBundle
 	g      *Group
 	store  records
+
+	capabilities Capabilities // beside the package's own
+	credential   Credential
 }
 
 func newPeer(t testing.TB, suite Suite, name string) *peer {
 	t.Helper()
-	_, signer, err := ed25519.GenerateKey(rand.Reader)
+	signer, err := GenerateSigner(suite)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &peer{t: t, name: name, suite: suite, cfg: Config{Auth: anyone{}}, signer: signer, store: records{}}
+	return &peer{t: t, name: name, suite: suite, cfg: Config{Auth: anyone{}}, signer: signer, store: records{}, capabilities: testCapabilities, credential: BasicCredential([]byte(name))}
 }
 
 // GoString keeps rapid's reports readable.
@@ -41,7 +43,7 @@ var testCapabilities = Capabilities{Extensions: []uint16{extTest}}
 func (p *peer) keyPackage() []byte {
 	p.t.Helper()
 	b, err := NewKeyPackage(KeyPackageOptions{
-		Suite: p.suite, Credential: BasicCredential([]byte(p.name)), Signer: p.signer, ExtraCapabilities: testCapabilities,
+		Suite: p.suite, Credential: p.credential, Signer: p.signer, ExtraCapabilities: p.capabilities,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -52,9 +54,14 @@ func (p *peer) keyPackage() []byte {
 
 func (p *peer) create() {
 	p.t.Helper()
+	p.createWith()
+}
+
+func (p *peer) createWith(context ...Extension) {
+	p.t.Helper()
 	g, err := Create(p.cfg, CreateParams{
-		GroupID: []byte("a group"), Suite: p.suite, Credential: BasicCredential([]byte(p.name)), Signer: p.signer,
-		ExtraCapabilities: testCapabilities,
+		GroupID: []byte("a group"), Suite: p.suite, Credential: p.credential, Signer: p.signer,
+		ExtraCapabilities: p.capabilities, GroupContextExtensions: context,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -185,7 +192,10 @@ func newGroupOf(t testing.TB, suite Suite, n int) []*peer {
 }
 
 func eachSuite(t *testing.T, f func(*testing.T, Suite)) {
-	for _, s := range []Suite{SuiteX25519, SuiteXWing} {
-		t.Run(s.String(), func(t *testing.T) { f(t, s) })
+	for _, s := range suites {
+		t.Run(s.id.String(), func(t *testing.T) {
+			t.Parallel()
+			f(t, s.id)
+		})
 	}
 }

@@ -3,7 +3,7 @@ package mls
 // marshalPending writes the record of the own staged commit: its messages, what
 // it does, and how the next epoch differs from the present one.
 func marshalPending(s *StagedCommit) []byte {
-	var w writer
+	w := writer{secret: true}
 	w.u8(recordVersion)
 	w.vec(s.Message)
 	w.vec(s.Welcome)
@@ -15,19 +15,21 @@ func marshalPending(s *StagedCommit) []byte {
 		}
 	}
 	writeList(&w, s.Proposals)
+	w.optional(s.ReInit != nil)
+	if s.ReInit != nil {
+		s.ReInit.encode(&w)
+	}
 	w.nested(s.next.encode)
 	w.vec(s.next.secrets.encryption)
 	w.u32(s.next.tree.leaves())
 	w.nested(func(w *writer) {
-		for x := range max(len(s.base.tree.nodes), len(s.next.tree.nodes)) {
-			if n, changed := changedNode(s.base.tree, s.next.tree, x); changed {
-				w.u32(uint32(x))
-				w.optional(!n.blank())
-				if !n.blank() {
-					n.encode(w)
-				}
+		s.base.tree.differences(s.next.tree, func(x nodeIndex, n node) {
+			w.u32(uint32(x))
+			w.optional(!n.blank())
+			if !n.blank() {
+				n.encode(w)
 			}
-		}
+		})
 	})
 	w.nested(func(w *writer) {
 		for x, key := range s.next.keys {
@@ -48,7 +50,8 @@ func (g *Group) readPending(r *reader) *StagedCommit {
 	if v := r.u8(); v != recordVersion {
 		r.fail("pending record of version %d", v)
 	}
-	s := &StagedCommit{Message: r.vec(), Welcome: r.vec(), AAD: r.vec(), Committer: g.own, suite: g.suite, base: g.cur}
+	s := &StagedCommit{Message: r.vec(), Welcome: r.vec(), AAD: r.vec(), Committer: g.own}
+	s.suite, s.base, s.own, s.signer = g.suite, g.cur, g.own, g.signer
 	if len(s.Welcome) == 0 {
 		s.Welcome = nil
 	}
@@ -56,6 +59,9 @@ func (g *Group) readPending(r *reader) *StagedCommit {
 	readIndex := func(r *reader) LeafIndex { return LeafIndex(r.u32()) }
 	added, removed, updated := readList(r, readIndex), readList(r, readIndex), readList(r, readIndex)
 	s.Proposals = readList(r, readCommittedProposal)
+	if r.optional() {
+		s.ReInit = readReInit(r)
+	}
 	next, err := unmarshal(r.vec(), readEpoch)
 	if r.err != nil || err != nil {
 		r.fail("epoch of the pending commit")
@@ -113,7 +119,7 @@ func (g *Group) changedTree(leaves uint32, changes []nodeChange) *ratchetTree {
 		t.grow(leaves)
 	}
 	for _, c := range changes {
-		if int(c.x) >= len(t.nodes) || !c.node.fits(c.x) {
+		if !t.has(c.x) || !c.node.fits(c.x) {
 			return nil
 		}
 		t.set(c.x, c.node)

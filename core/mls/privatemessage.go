@@ -100,6 +100,7 @@ func (c *authenticatedContent) protect(s *suite, senderDataSecret []byte, use ke
 		return nil, err
 	}
 	key, nonce := s.senderDataKey(senderDataSecret, m.ciphertext)
+	defer clear(key)
 	m.senderData, err = s.seal(key, nonce, m.senderDataAAD(), marshal(d))
 	return m, err
 }
@@ -107,6 +108,7 @@ func (c *authenticatedContent) protect(s *suite, senderDataSecret []byte, use ke
 // sender decrypts who sent the message.
 func (m *privateMessage) sender(s *suite, senderDataSecret []byte) (senderData, error) {
 	key, nonce := s.senderDataKey(senderDataSecret, m.ciphertext)
+	defer clear(key)
 	b, err := s.open(key, nonce, m.senderDataAAD(), m.senderData)
 	if err != nil {
 		return senderData{}, err
@@ -122,7 +124,7 @@ func (m *privateMessage) unprotect(s *suite, d senderData, use keyUse) (*authent
 		return nil, err
 	}
 	c := &authenticatedContent{wireFormat: wirePrivate, content: framedContent{
-		groupID: m.groupID, epoch: m.epoch, sender: sender{senderMember, uint32(d.leaf)}, aad: m.aad, typ: m.typ,
+		groupID: m.groupID, epoch: m.epoch, sender: sender{SenderMember, uint32(d.leaf)}, aad: m.aad, typ: m.typ,
 	}}
 	r := reader{b: plaintext}
 	c.content.readBody(&r)

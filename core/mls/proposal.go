@@ -3,8 +3,7 @@ package mls
 // ProposalType is an id of RFC 9420 §17.4.
 type ProposalType uint16
 
-// The proposal types that can be decoded. This package applies Add, Update,
-// Remove, GroupContextExtensions and SelfRemove.
+// The proposal types that can be decoded.
 const (
 	ProposalAdd                    ProposalType = 0x0001
 	ProposalUpdate                 ProposalType = 0x0002
@@ -17,14 +16,15 @@ const (
 )
 
 // Proposal is a change to the group (RFC 9420 §12.1); make one with
-// AddProposal, RemoveProposal or GroupContextExtensionsProposal.
+// AddProposal, RemoveProposal, GroupContextExtensionsProposal, ExternalPSKProposal,
+// ResumptionPSKProposal or ReInitProposal.
 type Proposal struct {
 	typ        ProposalType
 	keyPackage *KeyPackage // Add
 	leaf       *LeafNode   // Update
 	removed    LeafIndex   // Remove
 	psk        pskID       // PSK
-	reInit     reInit      // ReInit
+	reInit     *ReInit     // ReInit
 	kemOutput  []byte      // ExternalInit
 	extensions []Extension // GroupContextExtensions
 	err        error       // what is wrong with a proposal made here
@@ -50,13 +50,6 @@ func GroupContextExtensionsProposal(extensions []Extension) Proposal {
 // Type returns the proposal's type.
 func (p *Proposal) Type() ProposalType { return p.typ }
 
-type reInit struct {
-	groupID    []byte
-	version    uint16
-	suite      Suite
-	extensions []Extension
-}
-
 func (p *Proposal) encode(w *writer) {
 	w.u16(uint16(p.typ))
 	switch p.typ {
@@ -69,10 +62,7 @@ func (p *Proposal) encode(w *writer) {
 	case ProposalPSK:
 		p.psk.encode(w)
 	case ProposalReInit:
-		w.vec(p.reInit.groupID)
-		w.u16(p.reInit.version)
-		w.u16(uint16(p.reInit.suite))
-		writeList(w, p.reInit.extensions)
+		p.reInit.encode(w)
 	case ProposalExternalInit:
 		w.vec(p.kemOutput)
 	case ProposalGroupContextExtensions:
@@ -93,7 +83,7 @@ func readProposal(r *reader) *Proposal {
 	case ProposalPSK:
 		p.psk = readPSKID(r)
 	case ProposalReInit:
-		p.reInit = reInit{groupID: r.vec(), version: r.u16(), suite: Suite(r.u16()), extensions: readList(r, readExtension)}
+		p.reInit = readReInit(r)
 	case ProposalExternalInit:
 		p.kemOutput = r.vec()
 	case ProposalGroupContextExtensions:
@@ -103,6 +93,36 @@ func readProposal(r *reader) *Proposal {
 		r.fail("unknown proposal type %#04x", uint16(p.typ))
 	}
 	return p
+}
+
+// mayPropose tells whether such senders may send such proposals (§12.1.6, §12.1.8,
+// §12.4.3.2).
+func (s SenderType) mayPropose(t ProposalType) bool {
+	switch s {
+	case SenderMember:
+		return t != ProposalExternalInit
+	case SenderExternal:
+		switch t {
+		case ProposalAdd, ProposalRemove, ProposalPSK, ProposalReInit, ProposalGroupContextExtensions:
+			return true
+		}
+	case SenderNewMemberProposal:
+		return t == ProposalAdd
+	case SenderNewMemberCommit:
+		return t == ProposalExternalInit || t == ProposalRemove || t == ProposalPSK
+	}
+	return false
+}
+
+func (s SenderType) notAllowed(t ProposalType) error {
+	section := "12.1.8"
+	switch {
+	case t == ProposalExternalInit:
+		section = "12.1.6"
+	case s == SenderNewMemberCommit:
+		section = "12.4.3.2"
+	}
+	return invalid(section, "proposal of type %#04x by a sender of type %d", uint16(t), s)
 }
 
 // needsPath tells whether a commit of this proposal must have a path (§17.4).

@@ -1,14 +1,12 @@
 package mls
 
-import "bytes"
-
 // Seal encrypts an application message to the group and signs it; aad is
 // authenticated and readable by anybody. Take the changes and store them before
 // the message leaves the device: that is what keeps its key from being used twice.
-// ErrRemoved.
+// ErrRemoved, ErrReInit.
 func (g *Group) Seal(plaintext, aad []byte) ([]byte, error) {
-	if g.removed {
-		return nil, ErrRemoved
+	if err := g.maySend(); err != nil {
+		return nil, err
 	}
 	var w writer
 	w.vec(plaintext)
@@ -18,8 +16,8 @@ func (g *Group) Seal(plaintext, aad []byte) ([]byte, error) {
 // Propose publishes a proposal, to be committed by whoever commits next. It
 // counts in one's own next commit as well.
 func (g *Group) Propose(p Proposal) ([]byte, error) {
-	if g.removed {
-		return nil, ErrRemoved
+	if err := g.maySend(); err != nil {
+		return nil, err
 	}
 	if p.typ == ProposalUpdate || p.typ == ProposalSelfRemove {
 		return nil, invalid("12.1", "use ProposeUpdate or ProposeSelfRemove")
@@ -31,8 +29,8 @@ func (g *Group) Propose(p Proposal) ([]byte, error) {
 // ProposeSelfRemove asks the others to commit this member's leaving. From here
 // on it cannot commit itself. Every member must have the SelfRemove capability.
 func (g *Group) ProposeSelfRemove() ([]byte, error) {
-	if g.removed {
-		return nil, ErrRemoved
+	if err := g.maySend(); err != nil {
+		return nil, err
 	}
 	if !g.cur.tree.census.allHaveProposal(uint16(ProposalSelfRemove)) {
 		return nil, invalid("7.2", "a member does not support self-remove")
@@ -43,8 +41,8 @@ func (g *Group) ProposeSelfRemove() ([]byte, error) {
 // ProposeUpdate asks whoever commits next to give this member a new leaf, with
 // a fresh key and, if not nil, these extensions.
 func (g *Group) ProposeUpdate(leafExtensions []Extension) ([]byte, error) {
-	if g.removed {
-		return nil, ErrRemoved
+	if err := g.maySend(); err != nil {
+		return nil, err
 	}
 	leaf := *g.cur.tree.leaf(g.own)
 	private, public, err := g.suite.generateKeyPair()
@@ -58,18 +56,22 @@ func (g *Group) ProposeUpdate(leafExtensions []Extension) ([]byte, error) {
 	if err := leaf.sign(g.suite, g.signer, g.cur.context.groupID, g.own); err != nil {
 		return nil, err
 	}
-	return g.propose(&Proposal{typ: ProposalUpdate, leaf: &leaf}, private)
+	out, err := g.propose(&Proposal{typ: ProposalUpdate, leaf: &leaf}, private)
+	if err != nil {
+		clear(private)
+	}
+	return out, err
 }
 
 func (g *Group) propose(p *Proposal, newPrivate []byte) ([]byte, error) {
-	if err := g.checkProposal(p, g.own, g.cur.context.extensions); err != nil {
+	if err := g.checkProposal(p, memberSender(g.own), g.cur.context.extensions); err != nil {
 		return nil, err
 	}
 	content := g.content(contentProposal, marshal(p), nil)
 	content.content.proposal = p
 	out, err := g.send(content)
 	if err == nil {
-		g.cacheProposal(content, bytes.Clone(newPrivate))
+		g.cacheProposal(content, newPrivate)
 	}
 	return out, err
 }
@@ -78,9 +80,5 @@ func (g *Group) send(content *authenticatedContent) ([]byte, error) {
 	if err := content.sign(g.suite, g.signer, g.cur.contextRaw); err != nil {
 		return nil, err
 	}
-	step, err := g.keys.send(g.own, content.content.typ.ratchet())
-	if err != nil {
-		return nil, err
-	}
-	return g.encrypt(content, step)
+	return g.protect(content)
 }

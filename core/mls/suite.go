@@ -4,36 +4,14 @@ import (
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/ecdh"
-	"crypto/elliptic"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/hpke"
-	"crypto/sha256"
-	"crypto/sha512"
 	"fmt"
 	"hash"
-
-	circl "github.com/cloudflare/circl/hpke"
-	"golang.org/x/crypto/chacha20poly1305"
 )
 
 // Suite is a cipher suite id (RFC 9420 §17.1).
 type Suite uint16
-
-// The suites this package knows.
-const (
-	SuiteX25519    Suite = 0x0001 // MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519
-	SuiteP256      Suite = 0x0002 // MLS_128_DHKEMP256_AES128GCM_SHA256_P256
-	SuiteX25519Cha Suite = 0x0003 // MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519
-	SuiteX448      Suite = 0x0004 // MLS_256_DHKEMX448_AES256GCM_SHA512_Ed448
-	SuiteP521      Suite = 0x0005 // MLS_256_DHKEMP521_AES256GCM_SHA512_P521
-	SuiteX448Cha   Suite = 0x0006 // MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_Ed448
-	SuiteP384      Suite = 0x0007 // MLS_256_DHKEMP384_AES256GCM_SHA384_P384
-	// SuiteXWing is MLS_128_MLKEM768X25519_AES256GCM_SHA384_Ed25519 of
-	// draft-ietf-mls-pq-ciphersuites, under a private-use id until it has its own.
-	SuiteXWing Suite = 0xF002
-)
 
 // suite is one row of the table: a cipher suite as its building blocks.
 type suite struct {
@@ -50,61 +28,29 @@ type suite struct {
 // nn is the nonce length of every AEAD in the table.
 const nn = 12
 
-// kem seals to a public key by HPKE's base mode (RFC 9180). Keys are in their
-// serialised form.
+// kem seals to a public key, and agrees on secrets with its owner, by HPKE's base
+// mode (RFC 9180). Keys are in their serialised form.
 type kem interface {
 	deriveKeyPair(ikm []byte) (private, public []byte, err error)
 	checkPublic(public []byte) error
 	seal(public, info, plaintext []byte) (enc, ciphertext []byte, err error)
 	open(private, enc, info, ciphertext []byte) ([]byte, error)
+	// exportTo and exportFrom agree on a secret of n bytes, with no info and
+	// label as the exporter context (RFC 9180 §5.3).
+	exportTo(public []byte, label string, n int) (enc, secret []byte, err error)
+	exportFrom(private, enc []byte, label string, n int) ([]byte, error)
 }
 
 // signatureScheme verifies with a serialised public key and signs with a
-// crypto.Signer.
+// crypto.Signer. A private key is serialised as its seed or, for ECDSA, as the
+// scalar.
 type signatureScheme interface {
+	generate() (crypto.Signer, error)
+	marshalPrivate(signer crypto.Signer) ([]byte, error)
+	parsePrivate(private []byte) (crypto.Signer, error)
 	publicOf(signer crypto.Signer) ([]byte, error)
 	sign(signer crypto.Signer, message []byte) ([]byte, error)
 	verify(public, message, signature []byte) bool
-}
-
-var suites = []*suite{
-	{
-		SuiteX25519, "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519", sha256.New, 32, 16, aesGCM,
-		&stdKEM{hpke.DHKEM(ecdh.X25519()), hpke.HKDFSHA256(), hpke.AES128GCM(), 32, 32},
-		ed25519Scheme{},
-	},
-	{
-		SuiteP256, "MLS_128_DHKEMP256_AES128GCM_SHA256_P256", sha256.New, 32, 16, aesGCM,
-		&stdKEM{hpke.DHKEM(ecdh.P256()), hpke.HKDFSHA256(), hpke.AES128GCM(), 65, 32}, &ecdsaScheme{elliptic.P256(), crypto.SHA256},
-	},
-	{
-		SuiteX25519Cha, "MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519", sha256.New, 32, 32, chacha20poly1305.New,
-		&stdKEM{hpke.DHKEM(ecdh.X25519()), hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), 32, 32},
-		ed25519Scheme{},
-	},
-	{
-		SuiteX448, "MLS_256_DHKEMX448_AES256GCM_SHA512_Ed448", sha512.New, 64, 32, aesGCM,
-		newX448(circl.AEAD_AES256GCM),
-		ed448Scheme{},
-	},
-	{
-		SuiteP521, "MLS_256_DHKEMP521_AES256GCM_SHA512_P521", sha512.New, 64, 32, aesGCM,
-		&stdKEM{hpke.DHKEM(ecdh.P521()), hpke.HKDFSHA512(), hpke.AES256GCM(), 133, 66}, &ecdsaScheme{elliptic.P521(), crypto.SHA512},
-	},
-	{
-		SuiteX448Cha, "MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_Ed448", sha512.New, 64, 32, chacha20poly1305.New,
-		newX448(circl.AEAD_ChaCha20Poly1305),
-		ed448Scheme{},
-	},
-	{
-		SuiteP384, "MLS_256_DHKEMP384_AES256GCM_SHA384_P384", sha512.New384, 48, 32, aesGCM,
-		&stdKEM{hpke.DHKEM(ecdh.P384()), hpke.HKDFSHA384(), hpke.AES256GCM(), 97, 48}, &ecdsaScheme{elliptic.P384(), crypto.SHA384},
-	},
-	{
-		SuiteXWing, "MLS_128_MLKEM768X25519_AES256GCM_SHA384_Ed25519", sha512.New384, 48, 32, aesGCM,
-		&stdKEM{hpke.MLKEM768X25519(), hpke.HKDFSHA384(), hpke.AES256GCM(), 1120, 32},
-		ed25519Scheme{},
-	},
 }
 
 func suiteOf(id Suite) (*suite, error) {
