@@ -33,6 +33,11 @@ type Limits struct {
 	ItemTTL time.Duration
 	// ChannelTTL is how long a channel lives after its last post or commit.
 	ChannelTTL time.Duration
+	// UploadTTL is how long an upload may take, and BlobTTL how long a finished
+	// blob is kept.
+	UploadTTL, BlobTTL time.Duration
+	// BlobQuota is how many bytes can be charged to one QuotaKey.
+	BlobQuota int64
 }
 
 // DefaultLimits is for a server of ordinary size.
@@ -45,5 +50,8 @@ func DefaultLimits() Limits {
 		ChannelAddresses: 5000,
 		ItemTTL:          30 * 24 * time.Hour,
 		ChannelTTL:       365 * 24 * time.Hour,
+		UploadTTL:        24 * time.Hour,
+		BlobTTL:          30 * 24 * time.Hour,
+		BlobQuota:        2 << 30,
 	}
 }

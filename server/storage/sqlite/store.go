@@ -87,7 +87,8 @@ func orUnknown(err, unknown error) error {
 
 func checkLimits(l storage.Limits) error {
 	if l.Devices <= 0 || l.KeyPackages <= 0 || l.QueueItems <= 0 || l.QueueBytes <= 0 ||
-		l.ChannelAddresses <= 0 || l.ItemTTL <= 0 || l.ChannelTTL <= 0 {
+		l.ChannelAddresses <= 0 || l.ItemTTL <= 0 || l.ChannelTTL <= 0 ||
+		l.UploadTTL <= 0 || l.BlobTTL <= 0 || l.BlobQuota <= 0 {
 		return errors.New("every storage limit must be positive")
 	}
 	return nil
