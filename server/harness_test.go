@@ -18,6 +18,7 @@ import (
 	"quicprochat/core/opaque"
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/blob"
 	"quicprochat/server/config"
 )
 
@@ -72,6 +73,8 @@ type fixture struct {
 	cfg   Config
 	clock *clock
 	logs  *logBuffer
+	// objects, where set, hold the blobs.
+	objects blob.Objects
 }
 
 // testConfig is open to everybody and limits nothing that a test does.
@@ -87,7 +90,13 @@ func testConfig(t testing.TB) Config {
 
 func start(t testing.TB, change ...func(*Config)) *fixture {
 	t.Helper()
-	f := &fixture{t: t, cfg: testConfig(t), clock: &clock{}, logs: &logBuffer{}}
+	return startWith(t, nil, change...)
+}
+
+// startWith starts a server whose blobs are held by objects.
+func startWith(t testing.TB, objects blob.Objects, change ...func(*Config)) *fixture {
+	t.Helper()
+	f := &fixture{t: t, cfg: testConfig(t), clock: &clock{}, logs: &logBuffer{}, objects: objects}
 	for _, c := range change {
 		c(&f.cfg)
 	}
@@ -99,7 +108,11 @@ func start(t testing.TB, change ...func(*Config)) *fixture {
 func (f *fixture) open() {
 	f.t.Helper()
 	log := slog.New(slog.NewTextHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s, err := New(f.cfg, log, WithClock(f.clock.now))
+	options := []Option{WithClock(f.clock.now)}
+	if f.objects != nil {
+		options = append(options, WithObjects(f.objects))
+	}
+	s, err := New(f.cfg, log, options...)
 	if err != nil {
 		f.t.Fatal(err)
 	}
