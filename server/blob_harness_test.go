@@ -25,6 +25,11 @@ type upload struct {
 
 func newUpload(size int) *upload { return &upload{secret: random(32), data: random(size)} }
 
+// name is what the server knows the blob by, as docs/wire.md says.
+func (u *upload) name() [32]byte {
+	return sha256.Sum256(append([]byte("qpc blob name v1\x00"), u.id...))
+}
+
 func (u *upload) createRequest() *qpcv1.CreateUploadRequest {
 	return &qpcv1.CreateUploadRequest{UploadSecret: u.secret, Size: uint64(len(u.data))}
 }
@@ -34,6 +39,9 @@ func (u *upload) create(c *conn) (missing []int) {
 	c.t.Helper()
 	resp := must[qpcv1.CreateUploadResponse](c, u.createRequest())
 	u.id, u.chunkSize = resp.BlobId, int(resp.ChunkSize)
+	if want := sha256.Sum256(append([]byte("qpc blob id v1\x00"), u.secret...)); !bytes.Equal(u.id, want[:]) {
+		c.t.Fatal("the id is not made from the secret")
+	}
 	for i := range (len(u.data) + u.chunkSize - 1) / u.chunkSize {
 		if resp.Received[i/8]&(1<<(i%8)) == 0 {
 			missing = append(missing, i)
