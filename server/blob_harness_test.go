@@ -155,11 +155,12 @@ func (b *bucket) len() int {
 
 func (b *bucket) check(call, key string) error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.fail == nil {
+	fail := b.fail
+	b.mu.Unlock()
+	if fail == nil {
 		return nil
 	}
-	return b.fail(call, key)
+	return fail(call, key)
 }
 
 func (b *bucket) Write(_ context.Context, key string, data []byte) error {

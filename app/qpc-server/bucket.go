@@ -12,6 +12,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"quicprochat/server"
+	"quicprochat/server/check"
 )
 
 // bucket keeps blobs in an object store. It implements blob.Objects.
@@ -28,6 +29,22 @@ func bucketOption(ctx context.Context, url string) ([]server.Option, error) {
 		return nil, fmt.Errorf("blob_url cannot be used: %w", err)
 	}
 	return []server.Option{server.WithObjects(bucket{b})}, nil
+}
+
+// bucketFinding tells whether the bucket of a URL can be reached.
+func bucketFinding(ctx context.Context, url string) check.Finding {
+	b, err := cloud.OpenBucket(ctx, url)
+	if err != nil {
+		return check.Finding{Grade: check.Wrong, Text: fmt.Sprintf("blob_url cannot be used: %v", err)}
+	}
+	defer b.Close()
+	switch there, err := b.IsAccessible(ctx); {
+	case err != nil:
+		return check.Finding{Grade: check.Wrong, Text: fmt.Sprintf("the bucket for blobs cannot be reached: %v", err)}
+	case !there:
+		return check.Finding{Grade: check.Wrong, Text: "the bucket for blobs does not exist"}
+	}
+	return check.Finding{Grade: check.OK, Text: "the bucket for blobs is there"}
 }
 
 // sealedContent is all that can be said of what clients have encrypted.

@@ -20,6 +20,7 @@ import (
 	"quicprochat/server"
 	"quicprochat/server/blob"
 	"quicprochat/server/blob/blobtest"
+	"quicprochat/server/check"
 )
 
 var _ blob.Objects = bucket{}
@@ -37,6 +38,11 @@ func TestBucketOption(t *testing.T) {
 	for _, bad := range []string{"gs://bucket", "s3://bucket?nonsense=1", "://"} {
 		if _, err := bucketOption(t.Context(), bad); err == nil {
 			t.Errorf("%s: opened", bad)
+		}
+	}
+	for url, want := range map[string]check.Grade{"mem://": check.OK, "gs://bucket": check.Wrong} {
+		if got := bucketFinding(t.Context(), url); got.Grade != want {
+			t.Errorf("%s: %s", url, got.Text)
 		}
 	}
 	options, err := bucketOption(t.Context(), "mem://")

@@ -8,8 +8,8 @@
 // keeps both together.
 //
 // Memory is bounded by the number of transfers at a time: each holds a chunk
-// at most, from before it is read or until it was written to the client. See
-// [Service.Admit].
+// at most, twice while it is encoded, from before it is read or until it was
+// written to the client; some 200 MiB in all. See [Service.Admit].
 package blob
 
 import (

@@ -37,7 +37,7 @@ func (s *Service) download(ctx context.Context, p *wire.Peer, req *qpcv1.Downloa
 	}
 	data := bytes.NewBuffer(make([]byte, 0, length))
 	if err := s.read(ctx, data, blob, offset, length); err != nil {
-		return nil, s.objectError(ctx, "reading", err)
+		return nil, s.readError(ctx, blob.Name, err)
 	}
 	return &qpcv1.DownloadResponse{Data: data.Bytes(), Size: uint64(blob.Size)}, nil
 }

@@ -49,6 +49,15 @@ func storeError(err error) error {
 	}
 }
 
+// readError tells a blob that has gone while it was read from one that cannot
+// be read.
+func (s *Service) readError(ctx context.Context, name storage.BlobName, err error) error {
+	if _, err := s.Store.Blob(ctx, name, s.Now()); errors.Is(err, storage.ErrUnknownBlob) {
+		return errUnknown
+	}
+	return s.objectError(ctx, "reading", err)
+}
+
 // objectError logs what the operator must know, and tells the caller that it
 // is not his fault.
 func (s *Service) objectError(ctx context.Context, what string, err error) error {

@@ -158,7 +158,7 @@ func (s *Service) check(ctx context.Context, blob storage.Blob, want [32]byte) e
 	defer s.checks.Release(1)
 	sum := sha256.New()
 	if err := s.read(ctx, sum, blob, 0, blob.Size); err != nil {
-		return s.objectError(ctx, "reading back", err)
+		return s.readError(ctx, blob.Name, err)
 	}
 	if [32]byte(sum.Sum(nil)) != want {
 		return errHash
