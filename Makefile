@@ -58,7 +58,7 @@ test: deps-test build test-go test-fuzz ## The whole suite: unit, integration, e
 # construction, and compiling the toolkit a second time for it would take minutes. core/mls has
 # goroutines in one place, when it seals a path; its vectors on big curves take minutes under the detector.
 RACE  = $$(go list ./core/... ./server/... ./ui/controller ./ui/drive ./app/e2e | grep -v core/mls)
-PLAIN := ./app ./app/qpc ./app/qpc-server ./app/demo ./core/mls ./ui/theme ./ui/timeline ./ui/view ./ui/widgets
+PLAIN := ./app ./app/qpc ./app/qpc-server ./app/demo ./core/mls ./core/mls/interop/mlsstdio ./ui/theme ./ui/timeline ./ui/view ./ui/widgets
 
 .PHONY: test-go
 test-go:
@@ -77,6 +77,24 @@ fuzz: deps-build ## Fuzz every decoder, FUZZTIME each (default 1m)
 .PHONY: bench
 bench: deps-build ## Run the benchmarks that docs/performance.md reports
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) $$(go list ./... | grep -v -e quicprochat/app/quicprochat)
+
+# ts-mls gets a folder of its own: nothing of it belongs to the build.
+TSMLS := $(CURDIR)/dist/tsmls
+
+.PHONY: interop
+interop: ## Let core/mls talk with ts-mls (needs Node and npm; skipped without)
+	@if command -v npm >/dev/null && node -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null; then \
+		$(MAKE) --no-print-directory $(TSMLS)/installed && \
+		QPC_INTEROP=$(TSMLS) go test -count=1 -v -timeout 15m -run TSMLS ./core/mls/interop/mlsstdio; \
+	else \
+		echo "SKIPPED: interop needs Node 20 or later with npm, and there is none here."; \
+	fi
+
+$(TSMLS)/installed: $(wildcard core/mls/interop/tsmls/*)
+	@mkdir -p $(TSMLS)
+	cp core/mls/interop/tsmls/*.mjs core/mls/interop/tsmls/*.json $(TSMLS)
+	cd $(TSMLS) && npm ci --no-audit --no-fund
+	@touch $@
 
 .PHONY: check
 check: deps-build ## Format, vet, lint, layering

@@ -53,6 +53,29 @@ func (m *member) forge(id ConversationID, o mls.CommitOptions, edit func(*qpcv1.
 	}
 }
 
+// comesBack is a commit by which the member replaces its own leaf from outside of the
+// group, as a client without its state would.
+func (m *member) comesBack(id ConversationID) []byte {
+	m.t.Helper()
+	v := m.lookup(id)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	info, err := v.group.GroupInfo(true)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	own := v.group.OwnIndex()
+	leaf, _ := v.group.Member(own)
+	_, commit, err := mls.JoinByCommit(m.groups, mls.ExternalJoinOptions{
+		GroupInfo: info, Replace: &own, Signer: m.self.signer, Credential: leaf.Credential,
+		LeafExtensions: leaf.Extensions, ExtraCapabilities: capabilities(),
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return commit
+}
+
 // leafState is the extensions of a leaf of this member with this queue address.
 func (m *member) leafState(address []byte) []mls.Extension {
 	m.t.Helper()
@@ -251,6 +274,50 @@ func lastText(m *member, id ConversationID) Message {
 		return Message{}
 	}
 	return list[len(list)-1]
+}
+
+// Not even a member may come back from outside of the group, nor be asked for from
+// there: the rules of the conversation know members alone.
+func TestNobodyComesFromOutside(t *testing.T) {
+	f := newFakeServer(t)
+	alice, mallory := f.register("alice"), f.register("mallory")
+	id := group(alice, mallory)
+	awaitSame(alice, mallory, id)
+	_ = mallory.epoch(id) // loads it
+	commit := mallory.comesBack(id)
+	v := alice.lookup(id)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := v.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer v.close()
+	result, err := v.group.Process(commit)
+	if err != nil {
+		t.Fatal(err) // as far as MLS goes it is good
+	}
+	staged := result.(*mls.StagedCommit)
+	if err := v.judgeCommit(staged, nil); !staged.External || !errors.Is(err, errRule) {
+		t.Errorf("external commit: %v", err)
+	}
+	for _, from := range []mls.SenderType{0, mls.SenderExternal, mls.SenderNewMemberProposal, mls.SenderNewMemberCommit} {
+		own, err := v.group.Commit(mls.CommitOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		own.Proposals = []mls.CommittedProposal{{Kind: mls.ProposalPSK, From: from}}
+		if err := v.judgeCommit(own, nil); !errors.Is(err, errRule) {
+			t.Errorf("proposal of a sender of type %d: %v", from, err)
+		}
+		own.Proposals[0].From = mls.SenderMember
+		if err := v.judgeCommit(own, nil); err != nil {
+			t.Errorf("proposal of a member: %v", err)
+		}
+		v.group.DiscardPending()
+	}
+	if err := (authService{alice.people}).ValidateExternalSender(id[:], mls.ExternalSender{}); err == nil {
+		t.Error("an external sender is let in")
+	}
 }
 
 // Nobody can keep others from leaving by not understanding how one leaves.

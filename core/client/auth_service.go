@@ -16,6 +16,7 @@ import (
 var (
 	errNotCertified = errors.New("client: the leaf's certificate does not fit it")
 	errOtherDevice  = errors.New("client: the leaf is not the device it replaces")
+	errOutsider     = errors.New("client: nobody outside a group has a say in it")
 )
 
 // authService judges the leaves of all groups: a leaf is good where its device
@@ -50,6 +51,9 @@ func (a authService) ValidateLeaf(ctx mls.LeafContext, leaf *mls.LeafNode) error
 	}
 	return m.certificate.CheckTime(ctx.Now)
 }
+
+// ValidateExternalSender refuses all: no group has any.
+func (authService) ValidateExternalSender([]byte, mls.ExternalSender) error { return errOutsider }
 
 // credential is what the certificate says about the account.
 func (s leafState) credential() identity.Credential {

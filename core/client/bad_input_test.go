@@ -186,6 +186,7 @@ func TestMaliciousPosts(t *testing.T) {
 		mallory.say(id, rubbish)
 	}
 	mallory.send(id, "sorry")
+	bob.awaitTexts(id, "sorry")
 	bob.send(id, "never mind")
 	for _, m := range []*member{alice, bob} {
 		m.awaitTexts(id, "sorry", "never mind")

@@ -98,9 +98,10 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // receiveProposal remembers who wants to leave. No other proposal of another
-// member is ever committed by reference, so others are not even kept.
+// member, and none from outside, is ever committed by reference, so others are not
+// even kept.
 func (v *conversation) receiveProposal(ctx context.Context, item *qpcv1.QueueItem, p *mls.ReceivedProposal) error {
-	if p.Kind != mls.ProposalSelfRemove || v.notes.Leaving {
+	if p.From != mls.SenderMember || p.Kind != mls.ProposalSelfRemove || v.notes.Leaving {
 		v.close()
 		return v.skip(ctx, item)
 	}

@@ -22,6 +22,7 @@ var errForked = errors.New("client: the server brought another commit than it ha
 //   - in a group, administrators add and remove others and change the group's state;
 //   - everybody adds and removes devices of the own account, and may leave;
 //   - a direct chat stays one of its two accounts, and its state as it is;
+//   - only members do anything, nobody joins by itself;
 //   - kind and channel never change, nor do extensions of the group but its state;
 //   - nobody closes the group to go on in another one;
 //   - no two devices have one queue address.
@@ -29,6 +30,14 @@ var errForked = errors.New("client: the server brought another commit than it ha
 // The group's state is that before the commit, leavers are those who asked to
 // be removed in this epoch.
 func (v *conversation) judgeCommit(staged *mls.StagedCommit, leavers []mls.LeafIndex) error {
+	if staged.External {
+		return fmt.Errorf("%w: by somebody outside", errRule)
+	}
+	for _, p := range staged.Proposals {
+		if p.From != mls.SenderMember {
+			return fmt.Errorf("%w: for somebody outside", errRule)
+		}
+	}
 	if staged.ReInit != nil {
 		return fmt.Errorf("%w: re-initialised the group", errRule)
 	}

@@ -3,37 +3,54 @@ package mls
 import (
 	"crypto/rand"
 	"fmt"
+	"os"
+	"runtime"
+	"slices"
 	"testing"
 )
 
-var benchSizes = map[Suite][]int{SuiteX25519: {10, 100, 1000}, SuiteXWing: {10, 100, 1000}}
+var (
+	benchSuites = []Suite{SuiteX25519, SuiteXWing}
+	benchSizes  = []int{2, 10, 100, 1000, 10000}
+)
 
-// BenchmarkMLS measures BenchmarkMLS/<operation>/<suite>/<shape>/<members>. In
-// the flat shape all were added in one commit; in the full shape all have
-// updated once, so that the tree has no blanks.
+// BenchmarkMLS measures BenchmarkMLS/<operation>/<suite>/<shape>/<members>, and
+// beside each what it cannot do without (see floorOf). The shapes are those of
+// makeGroup. At the end it prints measured against least possible.
 func BenchmarkMLS(b *testing.B) {
 	ops := []struct {
 		name string
-		run  func(*testing.B, *benchGroup)
+		run  func(*testing.B, *madeGroup)
 	}{
 		{"update-commit", benchUpdate},
 		{"process-commit", benchProcess},
+		{"add-commit", benchAdd},
+		{"remove-commit", benchRemove},
 		{"join", benchJoin},
-		{"load", benchLoad},
+		{"external-join", benchExternalJoin},
+		{"process-external", benchProcessExternal},
 		{"seal-1KiB", benchSeal},
 		{"open-1KiB", benchOpen},
+		{"open-first-1KiB", benchOpenFirst},
+		{"save-after-message", benchSaveMessage},
+		{"save-after-commit", benchSaveCommit},
+		{"load", benchLoad},
+		{"memory", benchMemory},
 	}
 	for _, op := range ops {
 		b.Run(op.name, func(b *testing.B) {
-			for _, suite := range []Suite{SuiteX25519, SuiteXWing} {
+			for _, suite := range benchSuites {
 				b.Run(fmt.Sprintf("%#04x", uint16(suite)), func(b *testing.B) {
-					for _, shape := range []string{"flat", "full"} {
+					for _, shape := range []string{flat, warm} {
 						b.Run(shape, func(b *testing.B) {
-							for _, n := range benchSizes[suite] {
-								if shape == "full" && n > 100 {
-									continue // setting it up takes n commits processed by all
-								}
-								b.Run(fmt.Sprint(n), func(b *testing.B) { op.run(b, benchGroupOf(b, suite, n, shape == "full")) })
+							for _, n := range benchSizes {
+								b.Run(fmt.Sprint(n), func(b *testing.B) {
+									m := benchGroup(b, suite, shape, n)
+									row := benchRow{op.name, suite, shape, n}
+									report.setFloor(row, m)
+									op.run(b, m)
+									report.add(row, b)
+								})
 							}
 						})
 					}
@@ -41,157 +58,283 @@ func BenchmarkMLS(b *testing.B) {
 			}
 		})
 	}
+	report.print(os.Stdout)
 }
 
-// benchGroup is a committer, another member and a joiner who has not joined yet.
-type benchGroup struct {
-	alice, bob *peer
-	joiner     *peer
-	welcome    []byte
-}
-
-type benchKey struct {
+type benchRow struct {
+	op    string
 	suite Suite
+	shape string
 	n     int
-	full  bool
 }
 
-var benchGroups = map[benchKey]*benchGroup{}
+var benchGroups = map[benchRow]*madeGroup{}
 
-// benchGroupOf makes a group of n with the joiner as the last; groups are kept
-// between benchmarks and their peers restored from records.
-func benchGroupOf(b *testing.B, suite Suite, n int, full bool) *benchGroup {
-	key := benchKey{suite, n, full}
-	g := benchGroups[key]
-	if g == nil {
-		g = &benchGroup{}
-		peers := newGroupOf(b, suite, benchMembers(n, full))
-		g.alice, g.bob = peers[0], peers[1]
-		var adds []Proposal
-		for i := len(peers); i < n-1; i++ {
-			adds = append(adds, AddProposal(newPeer(b, suite, fmt.Sprint(i)).keyPackage()))
-		}
-		if len(adds) > 0 {
-			s := g.alice.commit(CommitOptions{Proposals: adds})
-			g.alice.merge()
-			g.bob.process(s.Message)
-		}
-		for _, p := range peers {
-			if !full {
-				break
-			}
-			s := p.commit(CommitOptions{})
-			p.merge()
-			for _, q := range peers {
-				if q != p {
-					q.process(s.Message)
-				}
-			}
-		}
-		g.joiner = newPeer(b, suite, "joiner")
-		s := g.alice.commit(CommitOptions{Proposals: []Proposal{AddProposal(g.joiner.keyPackage())}})
-		g.alice.merge()
-		g.bob.process(s.Message)
-		g.welcome = s.Welcome
-		benchGroups[key] = g
+// benchGroup makes a group once, and gives it back as it was then.
+func benchGroup(b *testing.B, suite Suite, shape string, n int) *madeGroup {
+	key := benchRow{suite: suite, shape: shape, n: n}
+	m := benchGroups[key]
+	if m == nil {
+		m = makeGroup(b, suite, shape, n)
+		benchGroups[key] = m
 	}
-	for _, p := range []*peer{g.alice, g.bob, g.joiner} {
-		p.t = b
-	}
-	g.alice.restore()
-	g.bob.restore()
-	return g
+	m.alice.t, m.bob.t = b, b
+	m.rewind()
+	return m
 }
 
-func benchMembers(n int, full bool) int {
-	if full {
-		return n - 1
-	}
-	return 2
+func benchUpdate(b *testing.B, m *madeGroup) { benchCommit(b, m, CommitOptions{}) }
+
+// benchAdd adds one member, with an update path.
+func benchAdd(b *testing.B, m *madeGroup) {
+	kp := newPeer(b, m.s.id, "newcomer").keyPackage()
+	benchCommit(b, m, CommitOptions{Proposals: []Proposal{AddProposal(kp)}})
 }
 
-func benchUpdate(b *testing.B, g *benchGroup) {
+// benchRemove removes a member from the middle of the tree.
+func benchRemove(b *testing.B, m *madeGroup) {
+	benchCommit(b, m, CommitOptions{Proposals: []Proposal{RemoveProposal(LeafIndex(m.n / 2))}})
+}
+
+func benchCommit(b *testing.B, m *madeGroup, o CommitOptions) {
 	var size int
 	for b.Loop() {
-		s, err := g.alice.g.Commit(CommitOptions{})
+		s, err := m.alice.g.Commit(o)
 		if err != nil {
 			b.Fatal(err)
 		}
 		size = len(s.Message)
-		g.alice.g.DiscardPending()
-		g.alice.g.TakeChanges()
+		m.alice.g.DiscardPending()
+		m.alice.g.TakeChanges()
 	}
 	b.ReportMetric(float64(size), "message-B")
 }
 
-func benchProcess(b *testing.B, g *benchGroup) {
-	s, err := g.alice.g.Commit(CommitOptions{})
+// chainLength is how many commits of alice's are made for bob to follow. Those
+// of a big flat group take as long as they are long.
+func (m *madeGroup) chainLength() int { return max(4, min(32, 4000/m.n)) }
+
+// follow lets bob process and merge the commits of the chain in turn.
+func (m *madeGroup) follow(b *testing.B, after func()) {
+	m.extend(m.chainLength())
+	m.alice.t = b
+	next := 0
+	for b.Loop() {
+		if next == len(m.chain) {
+			b.StopTimer()
+			m.rewind()
+			next = 0
+			b.StartTimer()
+		}
+		r, err := m.bob.g.Process(m.chain[next])
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := m.bob.g.Merge(r.(*StagedCommit)); err != nil {
+			b.Fatal(err)
+		}
+		next++
+		after()
+	}
+}
+
+// benchProcess processes and merges commits of alice's.
+func benchProcess(b *testing.B, m *madeGroup) {
+	m.follow(b, func() { m.bob.g.TakeChanges() })
+	b.ReportMetric(float64(len(m.chain[0])), "message-B")
+}
+
+func benchJoin(b *testing.B, m *madeGroup) {
+	for b.Loop() {
+		if _, err := Join(m.bob.cfg, m.bob.signer, m.bundle, m.welcome, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(m.welcome)), "welcome-B")
+}
+
+func benchExternalJoin(b *testing.B, m *madeGroup) {
+	p := newPeer(b, m.s.id, "newcomer")
+	o := p.joining(ExternalJoinOptions{GroupInfo: m.alice.groupInfo(true)})
+	var size int
+	for b.Loop() {
+		_, commit, err := JoinByCommit(p.cfg, o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		size = len(commit)
+	}
+	b.ReportMetric(float64(size), "message-B")
+}
+
+// benchProcessExternal validates an external commit and derives its epoch.
+func benchProcessExternal(b *testing.B, m *madeGroup) {
+	p := newPeer(b, m.s.id, "newcomer")
+	_, commit, err := JoinByCommit(p.cfg, p.joining(ExternalJoinOptions{GroupInfo: m.bob.groupInfo(true)}))
 	if err != nil {
 		b.Fatal(err)
 	}
-	m, err := unmarshal(s.Message, readMessage)
-	if err != nil {
-		b.Fatal(err)
-	}
 	for b.Loop() {
-		// Process without its last line, which uses up the key.
-		d, err := m.private.sender(g.bob.g.suite, g.bob.g.cur.secrets.senderData)
-		if err != nil {
-			b.Fatal(err)
-		}
-		step, err := g.bob.g.keys.receive(d.leaf, ratchetHandshake, d.generation, 1000, 20)
-		if err != nil {
-			b.Fatal(err)
-		}
-		content, err := m.private.unprotect(g.bob.g.suite, d, step.keyUse)
-		if err != nil || !content.verify(g.bob.g.suite, g.bob.g.cur.tree.leaf(d.leaf).SignatureKey, g.bob.g.cur.contextRaw) {
-			b.Fatal(err)
-		}
-		if _, err := g.bob.g.stage(content); err != nil {
+		if _, err := m.bob.g.Process(commit); err != nil {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(len(commit)), "message-B")
 }
 
-func benchJoin(b *testing.B, g *benchGroup) {
-	for b.Loop() {
-		if _, err := Join(g.joiner.cfg, g.joiner.signer, g.joiner.bundle, g.welcome, nil); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(len(g.welcome)), "welcome-B")
-}
-
-func benchLoad(b *testing.B, g *benchGroup) {
-	for b.Loop() {
-		g.bob.restore()
-	}
-}
-
-func benchSeal(b *testing.B, g *benchGroup) {
+func text1KiB() []byte {
 	text := make([]byte, 1024)
 	rand.Read(text)
+	return text
+}
+
+func benchSeal(b *testing.B, m *madeGroup) {
+	text := text1KiB()
 	for b.Loop() {
-		if _, err := g.alice.g.Seal(text, nil); err != nil {
+		if _, err := m.bob.g.Seal(text, nil); err != nil {
 			b.Fatal(err)
 		}
-		g.alice.g.TakeChanges()
+		m.bob.g.TakeChanges()
 	}
 }
 
-func benchOpen(b *testing.B, g *benchGroup) {
-	text := make([]byte, 1024)
-	rand.Read(text)
+// benchOpen opens messages of one sender, but for its first.
+func benchOpen(b *testing.B, m *madeGroup) {
+	text := text1KiB()
+	sender := *m.bob.g
+	sender.own, sender.signer, sender.log = 0, m.alice.signer, changeLog{}
+	sender.keys = m.secretTree()
+	batch := func(n int) (messages [][]byte) {
+		for range n {
+			message, err := sender.Seal(text, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			messages = append(messages, message)
+		}
+		return messages
+	}
+	m.bob.process(batch(1)[0])
+	var messages [][]byte
 	for b.Loop() {
-		b.StopTimer()
-		m, err := g.alice.g.Seal(text, nil)
+		if len(messages) == 0 {
+			b.StopTimer()
+			messages = batch(256)
+			b.StartTimer()
+		}
+		if _, err := m.bob.g.Process(messages[0]); err != nil {
+			b.Fatal(err)
+		}
+		m.bob.g.TakeChanges()
+		messages = messages[1:]
+	}
+}
+
+// benchOpenFirst opens the first message in an epoch of ever another sender.
+func benchOpenFirst(b *testing.B, m *madeGroup) {
+	text := text1KiB()
+	var messages [][]byte
+	for i := range min(64, m.n-1) {
+		messages = append(messages, m.from(b, LeafIndex(i*(m.n-1)/min(64, m.n-1)), text))
+	}
+	next := 0
+	for b.Loop() {
+		if next == len(messages) {
+			b.StopTimer()
+			m.bob.g.keys = m.secretTree()
+			next = 0
+			b.StartTimer()
+		}
+		if _, err := m.bob.g.Process(messages[next]); err != nil {
+			b.Fatal(err)
+		}
+		m.bob.g.TakeChanges()
+		next++
+	}
+}
+
+// written is what storing changes writes: bytes of keys and values, and records.
+func written(changes []Change) (size, n int) {
+	for _, c := range changes {
+		size += len(c.Key) + len(c.Value)
+	}
+	return size, len(changes)
+}
+
+// benchSaveMessage reports the most that a message makes its sender and its
+// receiver write, the first one and others.
+func benchSaveMessage(b *testing.B, m *madeGroup) {
+	size, n := 0, 0
+	note := func() {
+		if s, k := written(m.bob.g.TakeChanges()); s > size {
+			size, n = s, k
+		}
+	}
+	for i := range min(64, m.n-1) {
+		message := m.from(b, LeafIndex(i*(m.n-1)/min(64, m.n-1)), []byte("x"))
+		if _, err := m.bob.g.Process(message); err != nil {
+			b.Fatal(err)
+		}
+		note()
+	}
+	text := text1KiB()
+	for b.Loop() {
+		if _, err := m.bob.g.Seal(text, nil); err != nil {
+			b.Fatal(err)
+		}
+		note()
+	}
+	b.ReportMetric(float64(size), "written-B")
+	b.ReportMetric(float64(n), "records")
+}
+
+// benchSaveCommit reports what a receiver of a commit writes.
+func benchSaveCommit(b *testing.B, m *madeGroup) {
+	size, n := 0, 0
+	m.follow(b, func() { size, n = written(m.bob.g.TakeChanges()) })
+	b.ReportMetric(float64(size), "written-B")
+	b.ReportMetric(float64(n), "records")
+}
+
+func benchLoad(b *testing.B, m *madeGroup) {
+	for b.Loop() {
+		m.bob.restore()
+	}
+}
+
+// benchMemory reports what a group takes that has been loaded, and one that has
+// joined, beside its tree as it goes over the wire.
+func benchMemory(b *testing.B, m *madeGroup) {
+	tree := len(marshal(m.bob.g.cur.tree))
+	loaded := heapOf(func() any { m.bob.restore(); return m.bob.g })
+	m.bob.g = nil
+	joined := heapOf(func() any {
+		g, err := Join(m.bob.cfg, m.bob.signer, m.bundle, slices.Clone(m.welcome), nil)
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.StartTimer()
-		if _, err := g.bob.g.Process(m); err != nil {
-			b.Fatal(err)
-		}
-		g.bob.g.TakeChanges()
+		g.TakeChanges()
+		return g
+	})
+	m.rewind()
+	for b.Loop() {
+		runtime.Gosched()
 	}
+	b.ReportMetric(float64(tree), "tree-B")
+	b.ReportMetric(float64(loaded), "loaded-B")
+	b.ReportMetric(float64(joined), "joined-B")
+}
+
+// heapOf is what f's result holds on the heap.
+func heapOf(f func() any) int64 {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	v := f()
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(v)
+	return int64(after.HeapAlloc) - int64(before.HeapAlloc)
 }

@@ -42,6 +42,7 @@ func TestRequiredCapabilities(t *testing.T) {
 			t.Run("add", r.add)
 			t.Run("update", r.update)
 			t.Run("path", r.path)
+			t.Run("external commit", r.externalCommit)
 			t.Run("group context extensions", r.groupContextExtensions)
 			t.Run("join", r.join)
 		})
@@ -136,6 +137,23 @@ func (r *requirement) path(t *testing.T) {
 		r.strip(&l.Capabilities)
 		f.resignLeaf()
 	}), "7.3")
+}
+
+func (r *requirement) externalCommit(t *testing.T) {
+	alice, bob, _ := r.group(t, r.all, r.extension)
+	o := ExternalJoinOptions{GroupInfo: must(alice.g.GroupInfo(true))}
+	carol := newPeer(t, SuiteX25519, "carol")
+	bob.refusesFor(carol.forgeExternal(o, r.less, func(*externalForgery) {}), "7.3")
+
+	o.Signer, o.Credential, o.ExtraCapabilities = carol.signer, carol.credential, r.less
+	_, _, err := JoinByCommit(carol.cfg, o)
+	expect(t, err, "7.3")
+	o.ExtraCapabilities = r.all
+	_, commit, err := JoinByCommit(carol.cfg, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob.process(commit)
 }
 
 func (r *requirement) groupContextExtensions(t *testing.T) {

@@ -3,6 +3,7 @@ package mls
 import (
 	"hash/maphash"
 	"maps"
+	"slices"
 )
 
 // census counts what the rules about all members at once ask for, so that a
@@ -10,12 +11,11 @@ import (
 // credential types. A fork counts its differences on top of a shared base.
 type census struct {
 	base, delta map[censusKey]int32
+	lists       interner // of the leaves' capabilities
 }
 
-type censusKey struct {
-	kind censusKind
-	id   uint64
-}
+// censusKey is what is counted: an id, and in the lowest bits its kind.
+type censusKey uint64
 
 type censusKind uint8
 
@@ -29,16 +29,29 @@ const (
 	countProposal
 )
 
+func (k censusKind) of(id uint64) censusKey { return censusKey(id<<3 | uint64(k)) }
+
 var censusSeed = maphash.MakeSeed()
 
 func keyID(key []byte) uint64 { return maphash.Bytes(censusSeed, key) }
 
 func newCensus() *census {
-	return &census{base: map[censusKey]int32{}, delta: map[censusKey]int32{}}
+	return &census{base: map[censusKey]int32{}, delta: map[censusKey]int32{}, lists: interner{}}
 }
 
+// censusOf counts a tree in its array form, of leaves that were read with lists.
+func censusOf(nodes []node, lists interner) *census {
+	c := &census{delta: make(map[censusKey]int32, len(nodes)), lists: lists}
+	for _, n := range nodes {
+		c.addNode(n, 1)
+	}
+	c.base, c.delta = c.delta, map[censusKey]int32{}
+	return c
+}
+
+// fork returns a census that begins with what c counts.
 func (c *census) fork() *census {
-	return &census{base: c.base, delta: maps.Clone(c.delta)}
+	return &census{base: c.base, delta: maps.Clone(c.delta), lists: c.lists}
 }
 
 // fold makes the differences part of the base. Other forks of it are void.
@@ -54,12 +67,18 @@ func (c *census) fold() {
 }
 
 func (c *census) count(kind censusKind, id uint64) int {
-	k := censusKey{kind, id}
+	k := kind.of(id)
 	return int(c.base[k] + c.delta[k])
 }
 
-func (c *census) add(kind censusKind, id uint64, n int32) {
-	c.delta[censusKey{kind, id}] += n
+func (c *census) add(kind censusKind, id uint64, n int32) { c.delta[kind.of(id)] += n }
+
+// replace counts n in place of old.
+func (c *census) replace(old, n node) {
+	if old != n {
+		c.addNode(old, -1)
+		c.addNode(n, 1)
+	}
 }
 
 func (c *census) addNode(n node, sign int32) {
@@ -82,11 +101,22 @@ func (c *census) addNode(n node, sign int32) {
 // addCapabilities leaves out GREASE, which this member does not support, so that
 // nothing can ever require it (§13.5).
 func (c *census) addCapabilities(kind censusKind, ids []uint16, sign int32) {
-	for _, t := range merge(nil, ids...) {
-		if !isGREASE(t) {
+	for i, t := range ids {
+		if !isGREASE(t) && !slices.Contains(ids[:i], t) {
 			c.add(kind, uint64(t), sign)
 		}
 	}
+}
+
+// repeated tells of which kind, if any, a key of the base occurs twice.
+func (c *census) repeated() (kind censusKind, twice bool) {
+	for k, n := range c.base {
+		kind = censusKind(k & 7)
+		if n > 1 && (kind == countEncryptionKey || kind == countSignatureKey) {
+			return kind, true
+		}
+	}
+	return 0, false
 }
 
 func (c *census) leaves() int { return c.count(countLeaves, 0) }

@@ -95,8 +95,9 @@ func writeList[T wire](w *writer, list []T) {
 // reader takes structures apart. The first error sticks; what is read after it
 // is zero. The slices it gives are parts of its input.
 type reader struct {
-	b   []byte
-	err error
+	b     []byte
+	err   error
+	lists interner // of lists that many structures have alike, nil to share none
 }
 
 func (r *reader) fail(format string, args ...any) {
@@ -153,17 +154,20 @@ func (r *reader) u64() uint64 {
 }
 
 // vec reads opaque<V>.
-func (r *reader) vec() []byte {
+func (r *reader) vec() []byte { return r.take(r.length()) }
+
+// length reads the length of a vector, zero at an error.
+func (r *reader) length() int {
 	if r.err != nil {
-		return nil
+		return 0
 	}
 	n, size := parseVarint(r.b)
 	if size == 0 {
 		r.fail("bad vector length")
-		return nil
+		return 0
 	}
 	r.b = r.b[size:]
-	return r.take(n)
+	return n
 }
 
 func (r *reader) optional() bool {
@@ -184,16 +188,33 @@ func (r *reader) u16s() []uint16 {
 		r.fail("odd vector of uint16")
 		return nil
 	}
+	if v, ok := r.lists[string(b)]; ok {
+		return v
+	}
 	v := make([]uint16, len(b)/2)
 	for i := range v {
 		v[i] = binary.BigEndian.Uint16(b[2*i:])
 	}
+	r.lists.keep(b, v)
 	return v
+}
+
+// interner keeps lists of ids for all who have the same: the capabilities of a
+// group's members hardly differ.
+type interner map[string][]uint16
+
+// maxInterned bounds what an interner keeps.
+const maxInterned = 512
+
+func (l interner) keep(encoded []byte, list []uint16) {
+	if l != nil && len(l) < maxInterned {
+		l[string(encoded)] = list
+	}
 }
 
 // readList reads a vector of structures.
 func readList[T any](r *reader, read func(*reader) T) []T {
-	in := reader{b: r.vec(), err: r.err}
+	in := reader{b: r.vec(), err: r.err, lists: r.lists}
 	var list []T
 	for in.err == nil && len(in.b) > 0 {
 		list = append(list, read(&in))
@@ -213,14 +234,24 @@ func (r *reader) since(start []byte) []byte {
 
 // unmarshal reads one structure that is the whole of b.
 func unmarshal[T any](b []byte, read func(*reader) T) (T, error) {
-	r := reader{b: b}
+	return unmarshalSharing(b, read, nil)
+}
+
+// unmarshalSharing is unmarshal for a structure that is going to share lists with others.
+func unmarshalSharing[T any](b []byte, read func(*reader) T, lists interner) (T, error) {
+	r := reader{b: b, lists: lists}
 	v := read(&r)
+	if err := r.end(); err != nil {
+		var zero T
+		return zero, err
+	}
+	return v, nil
+}
+
+// end returns the reader's error, if only that there is more to read.
+func (r *reader) end() error {
 	if r.err == nil && len(r.b) > 0 {
 		r.fail("%d trailing bytes", len(r.b))
 	}
-	if r.err != nil {
-		var zero T
-		return zero, r.err
-	}
-	return v, nil
+	return r.err
 }

@@ -13,7 +13,10 @@ type CommitOptions struct {
 	// AddOnly leaves out the update path where the proposals allow it: a smaller
 	// commit that gives no post-compromise security.
 	AddOnly bool
-	AAD     []byte // authenticated, not encrypted
+	// OmitTree leaves the ratchet tree out of the Welcome: who is added gets
+	// Group.RatchetTree, or StagedCommit.RatchetTree, by another way.
+	OmitTree bool
+	AAD      []byte // authenticated, not encrypted
 }
 
 // Commit stages a commit of the proposals given and of those received
@@ -38,14 +41,7 @@ func (g *Group) Commit(o CommitOptions) (*StagedCommit, error) {
 	if len(list) > maxCommitted {
 		return nil, invalid("12.2", "%d proposals in a commit", len(list))
 	}
-	c := &commit{proposals: make([]proposalOrRef, len(list))}
-	for i, p := range list {
-		if p.ref != nil {
-			c.proposals[i].ref = p.ref
-		} else {
-			c.proposals[i].proposal = p.Proposal
-		}
-	}
+	c := &commit{proposals: proposalsOrRefs(list)}
 	path := &newPath{keys: privateKeys{}, commitSecret: make([]byte, g.suite.nh)}
 	if out.needsPath || !o.AddOnly {
 		if path, err = g.newPath(out, o.LeafExtensions); err != nil {
@@ -54,11 +50,23 @@ func (g *Group) Commit(o CommitOptions) (*StagedCommit, error) {
 		c.path = &path.path
 	}
 	defer path.wipe()
-	staged, err := g.publishable(c, o.AAD, out, path)
+	staged, err := g.publishable(c, o, out, path)
 	if err != nil {
 		path.keys.wipe()
 	}
 	return staged, err
+}
+
+func proposalsOrRefs(list []sourcedProposal) []proposalOrRef {
+	out := make([]proposalOrRef, len(list))
+	for i, p := range list {
+		if p.ref != nil {
+			out[i].ref = p.ref
+		} else {
+			out[i].proposal = p.Proposal
+		}
+	}
+	return out
 }
 
 func (g *Group) mayCommit() error {
@@ -69,20 +77,26 @@ func (g *Group) mayCommit() error {
 		return ErrPending
 	}
 	for _, p := range g.proposals {
-		if p.typ == ProposalSelfRemove && p.sender == g.own {
+		if p.typ == ProposalSelfRemove && p.sender.isMember(g.own) {
 			return ErrLeaving
 		}
 	}
 	return nil
 }
 
-// newPath makes the update path of a commit and seals it.
+// newPath makes the update path of a commit by a member and seals it.
 func (g *Group) newPath(out *outcome, leafExtensions []Extension) (*newPath, error) {
 	leaf := *g.cur.tree.leaf(g.own)
 	if err := leaf.setExtensions(leafExtensions); err != nil {
 		return nil, err
 	}
-	path, err := out.tree.createPath(g.own, &leaf, g.signer, g.cur.context.groupID)
+	return g.pathOf(out, &leaf)
+}
+
+// pathOf makes the update path that puts leaf, with a fresh key, into the committer's
+// place, and seals it.
+func (g *Group) pathOf(out *outcome, leaf *LeafNode) (*newPath, error) {
+	path, err := out.tree.createPath(out.committer, leaf, g.signer, g.cur.context.groupID)
 	if err != nil {
 		return nil, err
 	}
@@ -99,43 +113,31 @@ func (g *Group) nextContext(out *outcome, confirmed []byte) *groupContext {
 	}
 }
 
-// publishable signs and encrypts a commit, computes the epoch it begins and the
+// publishable signs and protects a commit, computes the epoch it begins and the
 // Welcome into it, and makes it the pending one.
-func (g *Group) publishable(c *commit, aad []byte, out *outcome, path *newPath) (*StagedCommit, error) {
-	content := g.content(contentCommit, marshal(c), aad)
+func (g *Group) publishable(c *commit, o CommitOptions, out *outcome, path *newPath) (*StagedCommit, error) {
+	content := g.content(contentCommit, marshal(c), o.AAD)
 	content.content.commit = c
-	if err := content.sign(g.suite, g.signer, g.cur.contextRaw); err != nil {
-		return nil, err
-	}
-	next, j, err := g.nextEpoch(out, content, path.commitSecret)
+	next, j, err := g.confirm(out, content, g.cur.secrets.init, path)
 	if err != nil {
 		return nil, err
 	}
 	defer j.wipe()
-	next.confirmationTag = g.suite.mac(next.secrets.confirmation, next.context.confirmedTranscriptHash)
-	next.interim = g.suite.interimHash(next.context.confirmedTranscriptHash, next.confirmationTag)
-	next.keys = g.cur.keys.carry(maps.Clone(path.keys), g.cur.tree, out.tree)
-	content.confirmationTag = next.confirmationTag
 
 	staged := &StagedCommit{
-		Epoch: g.cur.context.epoch, Committer: g.own, AAD: content.content.aad, suite: g.suite, base: g.cur, next: next,
-		Proposals: out.proposals, ReInit: out.reInit,
+		Epoch: g.cur.context.epoch, Committer: g.own, AAD: content.content.aad, Proposals: out.proposals, ReInit: out.reInit,
+		suite: g.suite, base: g.cur, next: next, own: g.own, signer: g.signer,
 	}
 	updated := out.updated
 	if c.path != nil {
 		updated = append(slices.Clone(updated), g.own)
 	}
 	staged.describe(out.added, out.removed, updated, out.tree)
-	if staged.Welcome, err = g.welcome(out, path, next, j); err != nil {
+	if staged.Welcome, err = g.welcome(out, path, next, j, !o.OmitTree); err != nil {
 		staged.wipe()
 		return nil, err
 	}
-	step, err := g.keys.send(g.own, ratchetHandshake)
-	if err != nil {
-		staged.wipe()
-		return nil, err
-	}
-	if staged.Message, err = g.encrypt(content, step); err != nil {
+	if staged.Message, err = g.protect(content); err != nil {
 		staged.wipe()
 		return nil, err
 	}
@@ -144,9 +146,26 @@ func (g *Group) publishable(c *commit, aad []byte, out *outcome, path *newPath) 
 	return staged, nil
 }
 
+// confirm signs an own commit, computes the epoch it begins and sets its
+// confirmation tag.
+func (g *Group) confirm(out *outcome, content *authenticatedContent, initSecret []byte, path *newPath) (*epoch, joiner, error) {
+	if err := content.sign(g.suite, g.signer, g.cur.contextRaw); err != nil {
+		return nil, joiner{}, err
+	}
+	next, j, err := g.nextEpoch(out, content, initSecret, path.commitSecret)
+	if err != nil {
+		return nil, joiner{}, err
+	}
+	next.confirmationTag = g.suite.mac(next.secrets.confirmation, next.context.confirmedTranscriptHash)
+	next.interim = g.suite.interimHash(next.context.confirmedTranscriptHash, next.confirmationTag)
+	next.keys = g.cur.keys.carry(maps.Clone(path.keys), g.cur.tree, out.tree)
+	content.confirmationTag = next.confirmationTag
+	return next, j, nil
+}
+
 // nextEpoch advances transcript and key schedule by a commit; confirmation tag,
 // interim hash and private keys are still to be set.
-func (g *Group) nextEpoch(out *outcome, content *authenticatedContent, commitSecret []byte) (*epoch, joiner, error) {
+func (g *Group) nextEpoch(out *outcome, content *authenticatedContent, initSecret, commitSecret []byte) (*epoch, joiner, error) {
 	s := g.suite
 	pskSecret, err := g.psks(out.psks)
 	if err != nil {
@@ -156,22 +175,23 @@ func (g *Group) nextEpoch(out *outcome, content *authenticatedContent, commitSec
 	e := &epoch{tree: out.tree}
 	e.context = *g.nextContext(out, s.confirmedHash(g.cur.interim, content))
 	e.contextRaw = marshal(&e.context)
-	j := s.joinerOf(g.cur.secrets.init, commitSecret, pskSecret, e.contextRaw)
+	j := s.joinerOf(initSecret, commitSecret, pskSecret, e.contextRaw)
 	e.secrets = s.epochOf(j, e.contextRaw)
 	return e, j, nil
 }
 
 // welcome makes the Welcome for those added, nil if there is nobody (§12.4.3.1).
-func (g *Group) welcome(out *outcome, path *newPath, next *epoch, j joiner) ([]byte, error) {
+func (g *Group) welcome(out *outcome, path *newPath, next *epoch, j joiner, withTree bool) ([]byte, error) {
 	if len(out.added) == 0 {
 		return nil, nil
 	}
 	s := g.suite
-	info := &groupInfo{
-		context: next.context, extensions: withGREASE([]Extension{{Type: ExtRatchetTree, Data: marshal(out.tree)}}, randomGREASE()),
-		confirmationTag: next.confirmationTag, signer: g.own,
+	var extensions []Extension
+	if withTree {
+		extensions = []Extension{{Type: ExtRatchetTree, Data: marshal(out.tree)}}
 	}
-	if err := info.sign(s, g.signer); err != nil {
+	info, err := next.groupInfo(s, g.signer, g.own, extensions)
+	if err != nil {
 		return nil, err
 	}
 	key, nonce := s.welcomeKey(j.welcomeSecret)
@@ -208,13 +228,28 @@ func (p *newPath) secretFor(leaf LeafIndex) []byte {
 
 // content frames a body of this member for the present epoch.
 func (g *Group) content(typ contentType, body, aad []byte) *authenticatedContent {
-	return &authenticatedContent{wireFormat: wirePrivate, content: framedContent{
+	return &authenticatedContent{wireFormat: g.cfg.Handshakes.wireFormat(typ), content: framedContent{
 		groupID: g.cur.context.groupID, epoch: g.cur.context.epoch,
-		sender: sender{senderMember, uint32(g.own)}, aad: slices.Clone(aad), typ: typ, body: body,
+		sender: memberSender(g.own), aad: slices.Clone(aad), typ: typ, body: body,
 	}}
 }
 
-// encrypt protects signed content and makes the use of its key final.
+// protect makes the message of signed content, encrypted or with a membership tag,
+// whichever it is framed for.
+func (g *Group) protect(content *authenticatedContent) ([]byte, error) {
+	if content.wireFormat == wirePublic {
+		m := &publicMessage{authenticatedContent: *content}
+		m.authenticate(g.suite, g.cur.secrets.membership, g.cur.contextRaw)
+		return marshal(&message{wireFormat: wirePublic, public: m}), nil
+	}
+	step, err := g.keys.send(g.own, content.content.typ.ratchet())
+	if err != nil {
+		return nil, err
+	}
+	return g.encrypt(content, step)
+}
+
+// encrypt encrypts signed content and makes the use of its key final.
 func (g *Group) encrypt(content *authenticatedContent, step *keyStep) ([]byte, error) {
 	m, err := content.protect(g.suite, g.cur.secrets.senderData, step.keyUse, g.cfg.Padding)
 	if err != nil {

@@ -42,6 +42,9 @@ func (c Config) create(p CreateParams) (*Group, error) {
 	if err := checkContextExtensions(p.GroupContextExtensions); err != nil {
 		return nil, err
 	}
+	if err := c.authenticateExternalSenders(p.GroupID, nil, p.GroupContextExtensions); err != nil {
+		return nil, err
+	}
 	leaf, private, err := newLeaf(s, p.Signer, p.Credential, p.LeafExtensions,
 		ownCapabilities(p.ExtraCapabilities, p.LeafExtensions, p.GroupContextExtensions, p.Credential.Type))
 	if err != nil {
@@ -77,7 +80,7 @@ func (c Config) create(p CreateParams) (*Group, error) {
 // newGroup starts a Group at an epoch, all of it yet to be recorded.
 func newGroup(cfg Config, s *suite, signer crypto.Signer, own LeafIndex, e *epoch) *Group {
 	g := &Group{cfg: cfg, suite: s, signer: signer, own: own, log: changeLog{}}
-	g.enter(e, newTree(s, 1))
+	g.enter(e, newTree(s, 1), nil)
 	g.recordGroup()
 	return g
 }

@@ -3,13 +3,14 @@
 // are members then and by nobody else, not even later with all keys of today.
 //
 // It has every suite of the RFC and five that also hold against quantum
-// computers, [SuiteXWing] first among them. It knows nothing of networks, of storage or of what an identity is.
+// computers, [SuiteXWing] first among them. It knows nothing of networks, of
+// storage or of what an identity is.
 //
 // # From nothing to a conversation
 //
 // A client makes itself a signature key ([GenerateSigner]), publishes KeyPackages
-// ([NewKeyPackage]) and keeps their private halves. Another one that has made a group ([Create]) adds it by [Group.Commit]
-// with an [AddProposal], publishes the commit's Message to the members and its
+// ([NewKeyPackage]) and keeps their private halves. Another one that has made a
+// group ([Create]) adds it by [Group.Commit] with an [AddProposal], publishes the commit's Message to the members and its
 // Welcome to the newcomer, who enters by [Join]. From then on [Group.Seal]
 // encrypts, and [Group.Process] takes whatever comes in.
 //
@@ -27,6 +28,27 @@
 // (StagedCommit.Proposals, Added, Removed, the new extensions), decides whether they
 // may, and calls [Group.Merge], or does not and is on its own from there.
 //
+// # From outside
+//
+// A member publishes a [Group.GroupInfo] of each epoch, best with the commit
+// that begins it ([StagedCommit.GroupInfo]). Whoever has it can enter by a commit
+// of its own, [JoinByCommit], without waiting for anybody, and a client that
+// has lost its state comes back by the same means, which removes its old leaf
+// (ExternalJoinOptions.Replace). The group it returns is in the new epoch already:
+// store it, publish the commit, and delete it if another commit was faster. With
+// [NewJoinProposal] a client asks to be added, and with [NewExternalProposal] a server
+// that the group lists in its context ([ExternalSendersExtension]) asks for a
+// change; a member has to commit either.
+//
+// All these come as a [StagedCommit] with External set, or as proposals whose From
+// is not [SenderMember]. Nothing but the AuthenticationService and the application
+// stands between whoever has a GroupInfo and the group, so judge them: an own
+// commit takes all received proposals along unless they are rejected ([Group.Reject]).
+// Of those who are not listed 64 proposals are kept in an epoch, all together.
+//
+// Members encrypt their handshake messages to each other unless [Config] says
+// otherwise; what comes from outside is always signed plain text.
+//
 // # One group after another
 //
 // Suite and version of a group never change. To change them, such as to one that holds
@@ -42,13 +64,18 @@
 // # What the caller owes
 //
 //   - An [AuthenticationService], which decides whose key is whose. Without a
-//     serious one nothing here means anything.
+//     serious one nothing here means anything. Of an x509 credential it has to check
+//     the whole chain, and that the leaf's signature key is the first certificate's:
+//     this package only carries it.
 //   - Storage. After every operation that changed something, [Group.TakeChanges]
 //     gives the changed records. They go to disk in one transaction with what they
 //     came with, before any ciphertext leaves the device and before any queue item
 //     is acknowledged. If the transaction fails, drop the Group and [Load] it
 //     again. Records hold secrets: what is deleted must be gone.
 //   - One goroutine at a time per Group.
+//   - Committing before talking: RFC 9420 §12.4 asks whoever has received proposals
+//     to commit them before the next application message, so that those who are to go
+//     do not hear it. Seal does not insist.
 //   - Uniqueness of group ids, and destroying a [KeyPackageBundle] once used.
 //   - Judging lifetimes where it matters: a KeyPackage must be within its
 //     lifetime for one's own Commit to add it, while the lifetimes of leaves that
@@ -69,9 +96,6 @@
 // an epoch, also a few secrets of 32 to 64 bytes on the way to its leaf); a
 // commit stores the nodes of the tree that it has changed and the new epoch's secrets. The
 // pending commit is on record with everything needed to merge it after a crash.
-//
-// Not here yet: external commits and proposals from outside the group. Their
-// messages are refused with [ErrUnsupported].
 package mls
 
 // recordVersion begins everything that is stored.

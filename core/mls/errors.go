@@ -60,8 +60,11 @@ var (
 	// processed. Process that first, then the commit again.
 	ErrMissingProposal = errors.New("mls: commit refers to an unknown proposal")
 	// ErrTooManyProposals: the sender has proposed to leave already, or more in this
-	// epoch than is kept of one member. Drop it.
-	ErrTooManyProposals = errors.New("mls: too many proposals by one member")
+	// epoch than is kept of one sender. Drop it.
+	ErrTooManyProposals = errors.New("mls: too many proposals by one sender")
+	// ErrPublicHandshake: a member sent a handshake message as a PublicMessage, which
+	// Config.Handshakes does not allow. Drop it.
+	ErrPublicHandshake = errors.New("mls: public handshake message against the policy")
 	// ErrMissingPSK: a pre-shared key that the commit or Welcome uses is not known here.
 	ErrMissingPSK = errors.New("mls: pre-shared key is missing")
 	// ErrSigner: the signing key is missing, of the wrong type, or not the one of the leaf.

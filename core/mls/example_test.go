@@ -20,6 +20,10 @@ func (d directory) ValidateLeaf(_ mls.LeafContext, leaf *mls.LeafNode) error {
 	return nil
 }
 
+func (directory) ValidateExternalSender([]byte, mls.ExternalSender) error {
+	return errors.New("nobody outside has a say")
+}
+
 // vault stores a group's records; a real one does it in one transaction with
 // the message they came with.
 type vault map[string][]byte
@@ -103,4 +107,49 @@ func Example() {
 	// Output:
 	// bob: noon?
 	// 1 true
+}
+
+// A client that is no member lets itself in, and comes back when it has lost its state.
+func ExampleJoinByCommit() {
+	alicePublic, aliceKey, _ := ed25519.GenerateKey(nil)
+	bobPublic, bobKey, _ := ed25519.GenerateKey(nil)
+	cfg := mls.Config{Auth: directory{"alice": alicePublic, "bob": bobPublic}}
+	alice, err := mls.Create(cfg, mls.CreateParams{
+		GroupID: []byte("lunch"), Suite: mls.SuiteXWing, Credential: mls.BasicCredential([]byte("alice")), Signer: aliceKey,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	enter := func(replace *mls.LeafIndex) *mls.Group {
+		info, err := alice.GroupInfo(true) // is published with every commit
+		if err != nil {
+			log.Fatal(err)
+		}
+		bob, commit, err := mls.JoinByCommit(cfg, mls.ExternalJoinOptions{
+			GroupInfo: info, Signer: bobKey, Credential: mls.BasicCredential([]byte("bob")), Replace: replace,
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		vault{}.save(bob) // before the commit leaves
+		result, err := alice.Process(commit)
+		if err != nil {
+			log.Fatal(err)
+		}
+		staged := result.(*mls.StagedCommit)
+		fmt.Println(staged.External, len(staged.Added), len(staged.Removed))
+		if err := alice.Merge(staged); err != nil {
+			log.Fatal(err)
+		}
+		return bob
+	}
+	bob := enter(nil)
+	old := bob.OwnIndex()
+	bob = enter(&old)
+	fmt.Println(alice.MemberCount(), bytes.Equal(alice.EpochAuthenticator(), bob.EpochAuthenticator()))
+	// Output:
+	// true 1 0
+	// true 1 1
+	// 2 true
 }

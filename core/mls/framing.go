@@ -10,34 +10,46 @@ const (
 	contentCommit      contentType = 3
 )
 
-type senderType uint8
+// SenderType tells what a sender is to the group (RFC 9420 §6).
+type SenderType uint8
 
+// The types of senders. All but members are outside of the group: what they may
+// do is a proposal, or the commit by which they join.
 const (
-	senderMember            senderType = 1
-	senderExternal          senderType = 2
-	senderNewMemberProposal senderType = 3
-	senderNewMemberCommit   senderType = 4
+	SenderMember            SenderType = 1
+	SenderExternal          SenderType = 2 // one of those that the group's external_senders extension lists
+	SenderNewMemberProposal SenderType = 3 // proposes that it be added
+	SenderNewMemberCommit   SenderType = 4 // joins by an external commit
 )
 
-// sender is Sender of RFC 9420 §6; index counts for members and external senders.
+// sender is Sender of §6; index counts for members, whose leaf it is, and for
+// external senders, whose place in the extension it is. It is 0 for all others.
 type sender struct {
-	typ   senderType
+	typ   SenderType
 	index uint32
 }
 
+func memberSender(i LeafIndex) sender { return sender{SenderMember, uint32(i)} }
+
+// isMember tells whether this is the member at leaf i.
+func (s sender) isMember(i LeafIndex) bool { return s == memberSender(i) }
+
+// leaf is the leaf of a member.
+func (s sender) leaf() LeafIndex { return LeafIndex(s.index) }
+
 func (s sender) encode(w *writer) {
 	w.u8(uint8(s.typ))
-	if s.typ == senderMember || s.typ == senderExternal {
+	if s.typ == SenderMember || s.typ == SenderExternal {
 		w.u32(s.index)
 	}
 }
 
 func readSender(r *reader) sender {
-	s := sender{typ: senderType(r.u8())}
+	s := sender{typ: SenderType(r.u8())}
 	switch s.typ {
-	case senderMember, senderExternal:
+	case SenderMember, SenderExternal:
 		s.index = r.u32()
-	case senderNewMemberProposal, senderNewMemberCommit:
+	case SenderNewMemberProposal, SenderNewMemberCommit:
 	default:
 		r.fail("bad sender type %d", s.typ)
 	}
@@ -132,7 +144,7 @@ func (c *authenticatedContent) tbs(context []byte) []byte {
 	w.u16(protocolVersion)
 	w.u16(c.wireFormat)
 	c.content.encode(&w)
-	if c.content.sender.typ == senderMember || c.content.sender.typ == senderNewMemberCommit {
+	if c.content.sender.typ == SenderMember || c.content.sender.typ == SenderNewMemberCommit {
 		w.raw(context)
 	}
 	return w.b

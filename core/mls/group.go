@@ -25,9 +25,15 @@ type LeafContext struct {
 // signature key and, where it replaces another, to the same client (RFC 9420
 // §5.3.1). An error refuses the leaf, and with it the operation that brought
 // it. It is asked about each leaf of a tree on joining, and about each leaf
-// that a proposal or commit brings; not about one's own.
+// that a proposal or commit brings; not about one's own. Where a client joins by an
+// external commit that removes its earlier leaf, that one is what the new leaf replaces.
+//
+// It is also asked whether somebody outside of the group may be one of those whose
+// proposals the group takes (§12.1.8.1): about each that one's own Create, a group
+// to join or a new list of them brings.
 type AuthenticationService interface {
 	ValidateLeaf(ctx LeafContext, leaf *LeafNode) error
+	ValidateExternalSender(groupID []byte, s ExternalSender) error
 }
 
 // Config is what all groups of a client have in common.
@@ -45,6 +51,8 @@ type Config struct {
 	// compare the members of a re-initialised or branched group with those of the old
 	// one (RFC 9420 §11.3); nil means the encoded credential. Two leaves may have one.
 	Identifier func(leaf *LeafNode) []byte
+	// Handshakes says whether proposals and commits are encrypted.
+	Handshakes HandshakePolicy
 	// Padding gives the padded length of a content of n bytes, at least n; nil
 	// means Padmé over a floor of 256.
 	Padding func(n int) int

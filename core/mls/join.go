@@ -91,12 +91,13 @@ func (c Config) join(old *Group, signer crypto.Signer, bundle *KeyPackageBundle,
 // validates both against each other.
 func (c *Config) joinTree(s *suite, info *groupInfo, given []byte) (*ratchetTree, error) {
 	if info.context.suite != s.id {
-		return nil, invalid("12.4.3.1", "group is of %v, the welcome of %v", info.context.suite, s.id)
+		return nil, invalid("12.4.3.1", "group is of %v instead of %v", info.context.suite, s.id)
 	}
-	for _, list := range [][]Extension{info.extensions, info.context.extensions} {
-		if err := checkExtensions(list); err != nil {
-			return nil, err
-		}
+	if err := checkExtensions(info.extensions); err != nil {
+		return nil, err
+	}
+	if err := checkContextExtensions(info.context.extensions); err != nil {
+		return nil, err
 	}
 	if data, ok := findExtension(info.extensions, ExtRatchetTree); ok {
 		given = data
@@ -122,6 +123,9 @@ func (c *Config) joinTree(s *suite, info *groupInfo, given []byte) (*ratchetTree
 		return nil, err
 	}
 	if err := t.census.supports(info.context.extensions); err != nil {
+		return nil, err
+	}
+	if err := c.authenticateExternalSenders(info.context.groupID, nil, info.context.extensions); err != nil {
 		return nil, err
 	}
 	t.members(func(i LeafIndex, leaf *LeafNode) bool {

@@ -107,9 +107,10 @@ func (l *LeafNode) setExtensions(list []Extension) error {
 	return checkExtensions(list)
 }
 
-// detach returns a copy that shares no memory with the message it came in.
-func (l *LeafNode) detach() *LeafNode {
-	d, err := unmarshal(bytes.Clone(l.raw), readLeafNode)
+// detach returns a copy that shares no memory with the message it came in, but
+// lists with others.
+func (l *LeafNode) detach(lists interner) *LeafNode {
+	d, err := unmarshalSharing(bytes.Clone(l.raw), readLeafNode, lists)
 	if err != nil {
 		return l // cannot be: raw was decoded or encoded here
 	}

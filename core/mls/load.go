@@ -16,9 +16,13 @@ func Load(cfg Config, signer crypto.Signer, records func(yield func(key, value [
 	if err != nil {
 		return nil, err
 	}
-	l := loader{g: &Group{cfg: cfg, signer: signer, log: changeLog{}}, records: map[string][]byte{}}
+	l := loader{g: &Group{cfg: cfg, signer: signer, log: changeLog{}}, records: map[string][]record{}}
 	for k, v := range records {
-		l.records[string(k)] = bytes.Clone(v)
+		prefix := string(k[:bytes.IndexByte(k, '/')+1])
+		if prefix == "" {
+			prefix = string(k)
+		}
+		l.records[prefix] = append(l.records[prefix], record{string(k), bytes.Clone(v)})
 	}
 	if err := l.load(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorruptState, err)
@@ -33,16 +37,31 @@ func Load(cfg Config, signer crypto.Signer, records func(yield func(key, value [
 
 type loader struct {
 	g       *Group
-	records map[string][]byte
+	records map[string][]record // by prefix, those without one by their key
+}
+
+type record struct {
+	key   string
+	value []byte
+}
+
+// one returns the value of a record whose key has no prefix.
+func (l *loader) one(key string) (value []byte, ok bool) {
+	if r := l.records[key]; len(r) > 0 {
+		return r[0].value, true
+	}
+	return nil, false
 }
 
 func (l *loader) load() error {
 	g := l.g
-	if _, err := unmarshal(l.records[recordGroup], l.readGroup); err != nil {
+	value, _ := l.one(recordGroup)
+	if _, err := unmarshal(value, l.readGroup); err != nil {
 		return fmt.Errorf("group: %w", err)
 	}
 	var err error
-	if g.cur, err = unmarshal(l.records[recordEpoch], readEpoch); err != nil {
+	value, _ = l.one(recordEpoch)
+	if g.cur, err = unmarshal(value, readEpoch); err != nil {
 		return fmt.Errorf("epoch: %w", err)
 	}
 	g.cur.keys = privateKeys{}
@@ -54,7 +73,7 @@ func (l *loader) load() error {
 	if err := g.checkEpoch(g.cur); err != nil {
 		return err
 	}
-	if value, ok := l.records[recordPending]; ok {
+	if value, ok := l.one(recordPending); ok {
 		if g.pending, err = unmarshal(value, g.readPending); err != nil {
 			return fmt.Errorf("pending: %w", err)
 		}
@@ -74,50 +93,45 @@ func (l *loader) readGroup(r *reader) struct{} {
 	return struct{}{}
 }
 
-// under yields the records whose key begins with prefix, in the order of keys.
-func (l *loader) under(prefix string) []string {
-	var keys []string
-	for k := range l.records {
-		if strings.HasPrefix(k, prefix) {
-			keys = append(keys, k)
-		}
+// under returns the records whose key begins with prefix, in the order of keys.
+func (l *loader) under(prefix string) []record {
+	list := l.records[prefix]
+	inOrder := func(a, b record) int { return strings.Compare(a.key, b.key) }
+	if !slices.IsSortedFunc(list, inOrder) {
+		slices.SortFunc(list, inOrder)
 	}
-	slices.Sort(keys)
-	return keys
+	return list
 }
 
 func (l *loader) loadTree() error {
-	keys := l.under(prefixNode)
-	changes := make([]nodeChange, 0, len(keys))
+	list := l.records[prefixNode]
+	places := make([]nodeIndex, len(list))
 	last := nodeIndex(0)
-	for _, k := range keys {
-		_, at, ok := parseRecordKey(k, prefixNode, false, 1)
-		n, err := unmarshal(l.records[k], readNode)
-		if !ok || err != nil || !n.fits(nodeIndex(at[0])) {
+	for i, k := range list {
+		_, at, ok := parseRecordKey(k.key, prefixNode, false, 1)
+		if !ok {
 			return fmt.Errorf("%w: tree node", ErrMalformed)
 		}
-		changes = append(changes, nodeChange{nodeIndex(at[0]), n})
-		if n.leaf != nil {
-			last = max(last, nodeIndex(at[0]))
+		places[i] = nodeIndex(at[0])
+		if places[i].isLeaf() {
+			last = max(last, places[i])
 		}
 	}
 	// A tree of many blanks is legitimate; one of billions is not.
-	if uint64(last) > 1<<20+64*uint64(len(keys)) {
+	if uint64(last) > 1<<20+64*uint64(len(list)) {
 		return fmt.Errorf("%w: tree node %d", ErrMalformed, last)
 	}
-	l.g.cur.tree = newTree(l.g.suite, treeSize(int(last)/2+1))
-	for _, c := range changes {
-		if int(c.x) >= len(l.g.cur.tree.nodes) {
-			return fmt.Errorf("%w: tree node %d", ErrMalformed, c.x)
+	nodes := make([]node, 2*treeSize(int(last)/2+1)-1)
+	lists := interner{}
+	for i, x := range places {
+		n, err := unmarshalSharing(list[i].value, readNode, lists)
+		if err != nil || int(x) >= len(nodes) || !n.fits(x) {
+			return fmt.Errorf("%w: tree node %d", ErrMalformed, x)
 		}
-		l.g.cur.tree.set(c.x, c.node)
+		nodes[x] = n
 	}
-	l.g.cur.tree.census.fold()
+	l.g.cur.tree = treeOf(l.g.suite, nodes, lists)
 	return nil
-}
-
-func (n node) fits(x nodeIndex) bool {
-	return n.blank() || (n.leaf != nil) == x.isLeaf()
 }
 
 // checkEpoch checks that an epoch's parts belong together.
@@ -132,7 +146,7 @@ func (g *Group) checkEpoch(e *epoch) error {
 		return nil
 	}
 	for x, key := range e.keys {
-		if len(key) == 0 || int64(x) >= int64(len(e.tree.nodes)) {
+		if len(key) == 0 || !e.tree.has(x) {
 			return fmt.Errorf("%w: private key", ErrMalformed)
 		}
 	}
@@ -149,11 +163,11 @@ func (g *Group) checkEpoch(e *epoch) error {
 
 func (l *loader) loadKeys() error {
 	for _, k := range l.under(prefixKey) {
-		_, at, ok := parseRecordKey(k, prefixKey, false, 1)
+		_, at, ok := parseRecordKey(k.key, prefixKey, false, 1)
 		if !ok {
 			return fmt.Errorf("%w: private key", ErrMalformed)
 		}
-		l.g.cur.keys[nodeIndex(at[0])] = l.records[k]
+		l.g.cur.keys[nodeIndex(at[0])] = k.value
 	}
 	return nil
 }
@@ -161,24 +175,24 @@ func (l *loader) loadKeys() error {
 func (l *loader) loadPast() error {
 	g := l.g
 	for _, k := range slices.Backward(l.under(prefixPast)) {
-		number, _, ok := parseRecordKey(k, prefixPast, true, 0)
+		number, _, ok := parseRecordKey(k.key, prefixPast, true, 0)
 		if !ok || number >= g.cur.context.epoch {
 			return fmt.Errorf("%w: past epoch", ErrMalformed)
 		}
-		p, err := unmarshal(l.records[k], readPastEpoch(g.suite, number))
+		p, err := unmarshal(k.value, readPastEpoch(g.suite, number))
 		if err != nil {
 			return fmt.Errorf("past epoch: %w", err)
 		}
 		g.past = append(g.past, p)
 	}
 	for _, k := range l.under(prefixPastMember) {
-		number, at, ok := parseRecordKey(k, prefixPastMember, true, 1)
+		number, at, ok := parseRecordKey(k.key, prefixPastMember, true, 1)
 		i := slices.IndexFunc(g.past, func(p *pastEpoch) bool { return p.epoch == number })
 		if !ok || i < 0 {
 			return fmt.Errorf("%w: past member", ErrMalformed)
 		}
 		var leaf *LeafNode
-		if v := l.records[k]; len(v) > 0 {
+		if v := k.value; len(v) > 0 {
 			var err error
 			if leaf, err = unmarshal(v, readLeafNode); err != nil {
 				return fmt.Errorf("past member: %w", err)
@@ -206,32 +220,32 @@ func (l *loader) loadSecrets() error {
 	g := l.g
 	g.keys = emptySecretTree(g.suite, g.cur.context.epoch, g.cur.tree.leaves())
 	for _, k := range l.under(prefixSecret) {
-		number, at, ok := parseRecordKey(k, prefixSecret, true, 1)
+		number, at, ok := parseRecordKey(k.key, prefixSecret, true, 1)
 		t := l.secretTree(number)
-		if !ok || t == nil || len(l.records[k]) != g.suite.nh || uint64(at[0]) >= 2*uint64(t.leaves)-1 {
+		if !ok || t == nil || len(k.value) != g.suite.nh || uint64(at[0]) >= 2*uint64(t.leaves)-1 {
 			return fmt.Errorf("%w: tree secret", ErrMalformed)
 		}
-		t.nodes[nodeIndex(at[0])] = l.records[k]
+		t.nodes[nodeIndex(at[0])] = k.value
 	}
 	for _, k := range l.under(prefixRatchet) {
-		number, at, ok := parseRecordKey(k, prefixRatchet, true, 2)
+		number, at, ok := parseRecordKey(k.key, prefixRatchet, true, 1)
 		t := l.secretTree(number)
-		if !ok || t == nil || at[1] > uint32(ratchetApplication) {
+		if !ok || t == nil {
 			return fmt.Errorf("%w: ratchet", ErrMalformed)
 		}
-		r, err := unmarshal(l.records[k], readRatchet(g.suite))
+		r, err := unmarshal(k.value, readRatchet(g.suite))
 		if err != nil {
 			return fmt.Errorf("ratchet: %w", err)
 		}
-		t.ratchets[ratchetID{LeafIndex(at[0]), ratchetKind(at[1])}] = r
+		t.ratchets[ratchetID{LeafIndex(at[0] / 2), ratchetKind(at[0] % 2)}] = r
 	}
 	return nil
 }
 
 func (l *loader) loadProposals() error {
 	for _, k := range l.under(prefixProposal) {
-		_, at, ok := parseRecordKey(k, prefixProposal, false, 1)
-		p, err := unmarshal(l.records[k], readCachedProposal)
+		_, at, ok := parseRecordKey(k.key, prefixProposal, false, 1)
+		p, err := unmarshal(k.value, readCachedProposal)
 		if !ok || err != nil {
 			return fmt.Errorf("%w: proposal", ErrMalformed)
 		}

@@ -51,7 +51,7 @@ func (g *Group) Merge(s *StagedCommit) error {
 	}
 	g.retire(s.touched())
 	prev := g.cur
-	g.enter(s.next, prev.tree)
+	g.enter(s.next, prev.tree, prev.keys)
 	for x, key := range prev.keys {
 		if next := s.next.keys[x]; next == nil || &next[0] != &key[0] {
 			clear(key)
@@ -67,39 +67,30 @@ func (g *Group) Merge(s *StagedCommit) error {
 	return nil
 }
 
-// enter makes e the present epoch and records it; prev is the tree on record.
-func (g *Group) enter(e *epoch, prev *ratchetTree) {
+// enter makes e the present epoch and records what it changes; prev is the tree
+// on record, known are the private keys.
+func (g *Group) enter(e *epoch, prev *ratchetTree, known privateKeys) {
 	g.cur = e
 	e.tree.census.fold()
-	for x := range max(len(prev.nodes), len(e.tree.nodes)) {
-		if n, changed := changedNode(prev, e.tree, x); changed {
-			key := recordKey32(prefixNode, uint32(x))
-			if n.blank() {
-				g.log.delete(key)
-			} else {
-				g.log.put(key, marshal(n))
-			}
+	prev.differences(e.tree, func(x nodeIndex, n node) {
+		key := recordKey32(prefixNode, uint32(x))
+		if n.blank() {
+			g.log.delete(key)
+		} else {
+			g.log.put(key, marshal(n))
 		}
-	}
+	})
 	for x, key := range e.keys {
-		g.log.put(recordKey32(prefixKey, uint32(x)), slices.Clone(key))
+		if old := known[x]; old == nil || &old[0] != &key[0] {
+			g.log.put(recordKey32(prefixKey, uint32(x)), slices.Clone(key))
+		}
 	}
 	g.keys = newSecretTree(g.suite, e.context.epoch, e.tree.leaves(), e.secrets.encryption)
 	e.secrets.encryption = nil
-	root := e.tree.root()
-	g.log.put(recordKeyEpoch(prefixSecret, e.context.epoch, uint32(root)), slices.Clone(g.keys.nodes[root]))
+	for x, secret := range g.keys.nodes {
+		g.log.put(recordOfSecret(e.context.epoch, x), slices.Clone(secret))
+	}
 	g.log.put(recordEpoch, marshalSecret(e))
-}
-
-func changedNode(prev, next *ratchetTree, x int) (node, bool) {
-	var p, n node
-	if x < len(prev.nodes) {
-		p = prev.nodes[x]
-	}
-	if x < len(next.nodes) {
-		n = next.nodes[x]
-	}
-	return n, p != n
 }
 
 // retire makes the present epoch a past one; touched are the leaves that the

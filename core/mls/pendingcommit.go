@@ -23,15 +23,13 @@ func marshalPending(s *StagedCommit) []byte {
 	w.vec(s.next.secrets.encryption)
 	w.u32(s.next.tree.leaves())
 	w.nested(func(w *writer) {
-		for x := range max(len(s.base.tree.nodes), len(s.next.tree.nodes)) {
-			if n, changed := changedNode(s.base.tree, s.next.tree, x); changed {
-				w.u32(uint32(x))
-				w.optional(!n.blank())
-				if !n.blank() {
-					n.encode(w)
-				}
+		s.base.tree.differences(s.next.tree, func(x nodeIndex, n node) {
+			w.u32(uint32(x))
+			w.optional(!n.blank())
+			if !n.blank() {
+				n.encode(w)
 			}
-		}
+		})
 	})
 	w.nested(func(w *writer) {
 		for x, key := range s.next.keys {
@@ -52,7 +50,8 @@ func (g *Group) readPending(r *reader) *StagedCommit {
 	if v := r.u8(); v != recordVersion {
 		r.fail("pending record of version %d", v)
 	}
-	s := &StagedCommit{Message: r.vec(), Welcome: r.vec(), AAD: r.vec(), Committer: g.own, suite: g.suite, base: g.cur}
+	s := &StagedCommit{Message: r.vec(), Welcome: r.vec(), AAD: r.vec(), Committer: g.own}
+	s.suite, s.base, s.own, s.signer = g.suite, g.cur, g.own, g.signer
 	if len(s.Welcome) == 0 {
 		s.Welcome = nil
 	}
@@ -120,7 +119,7 @@ func (g *Group) changedTree(leaves uint32, changes []nodeChange) *ratchetTree {
 		t.grow(leaves)
 	}
 	for _, c := range changes {
-		if int(c.x) >= len(t.nodes) || !c.node.fits(c.x) {
+		if !t.has(c.x) || !c.node.fits(c.x) {
 			return nil
 		}
 		t.set(c.x, c.node)

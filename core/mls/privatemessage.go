@@ -124,7 +124,7 @@ func (m *privateMessage) unprotect(s *suite, d senderData, use keyUse) (*authent
 		return nil, err
 	}
 	c := &authenticatedContent{wireFormat: wirePrivate, content: framedContent{
-		groupID: m.groupID, epoch: m.epoch, sender: sender{senderMember, uint32(d.leaf)}, aad: m.aad, typ: m.typ,
+		groupID: m.groupID, epoch: m.epoch, sender: sender{SenderMember, uint32(d.leaf)}, aad: m.aad, typ: m.typ,
 	}}
 	r := reader{b: plaintext}
 	c.content.readBody(&r)

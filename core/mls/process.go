@@ -117,13 +117,59 @@ func (g *Group) processPublic(m *publicMessage) (Result, error) {
 	if c.typ == contentApplication {
 		return nil, invalid("6.2", "application data in a public message")
 	}
-	if c.sender.typ != senderMember {
-		return nil, fmt.Errorf("%w: sender type %d", ErrUnsupported, c.sender.typ)
+	leaf, err := g.authenticatePublic(m)
+	if err != nil {
+		return nil, err
+	}
+	return g.handshake(&m.authenticatedContent, leaf)
+}
+
+// authenticatePublic checks that a public message is by whom it names, and may be
+// (§6.1, §6.2), and returns the sender's leaf, nil where it has none.
+func (g *Group) authenticatePublic(m *publicMessage) (*LeafNode, error) {
+	c := &m.content
+	if c.sender.typ == SenderMember {
+		return g.authenticateMember(m)
+	}
+	if (c.typ == contentCommit) != (c.sender.typ == SenderNewMemberCommit) {
+		return nil, invalid("6", "content of type %d by a sender of type %d", c.typ, c.sender.typ)
+	}
+	var leaf *LeafNode
+	var key []byte
+	switch c.sender.typ {
+	case SenderExternal:
+		external, err := g.externalSender(c.sender.index)
+		if err != nil {
+			return nil, err
+		}
+		key = external.SignatureKey
+	case SenderNewMemberProposal:
+		if c.proposal.typ != ProposalAdd {
+			return nil, c.sender.typ.notAllowed(c.proposal.typ)
+		}
+		leaf = c.proposal.keyPackage.leaf
+		key = leaf.SignatureKey
+	case SenderNewMemberCommit:
+		if c.commit.path == nil {
+			return nil, invalid("12.4.3.2", "external commit without an update path")
+		}
+		leaf = c.commit.path.leaf
+		key = leaf.SignatureKey
+	}
+	if !m.verify(g.suite, key, g.cur.contextRaw) {
+		return nil, ErrInvalidSignature
+	}
+	return leaf, nil
+}
+
+func (g *Group) authenticateMember(m *publicMessage) (*LeafNode, error) {
+	if g.cfg.Handshakes == HandshakesPrivate {
+		return nil, ErrPublicHandshake
 	}
 	if !m.verifyMembership(g.suite, g.cur.secrets.membership, g.cur.contextRaw) {
 		return nil, fmt.Errorf("%w: membership tag", ErrInvalidSignature)
 	}
-	i := LeafIndex(c.sender.index)
+	i := m.content.sender.leaf()
 	if i == g.own {
 		return nil, ErrOwnMessage
 	}
@@ -134,7 +180,7 @@ func (g *Group) processPublic(m *publicMessage) (Result, error) {
 	if !m.verify(g.suite, leaf.SignatureKey, g.cur.contextRaw) {
 		return nil, ErrInvalidSignature
 	}
-	return g.handshake(&m.authenticatedContent, leaf)
+	return leaf, nil
 }
 
 func (g *Group) handshake(content *authenticatedContent, leaf *LeafNode) (Result, error) {
@@ -147,18 +193,20 @@ func (g *Group) handshake(content *authenticatedContent, leaf *LeafNode) (Result
 func (g *Group) receiveProposal(content *authenticatedContent, leaf *LeafNode) (Result, error) {
 	c := &content.content
 	p := c.proposal
-	i := LeafIndex(c.sender.index)
-	if err := g.checkProposal(p, i, g.cur.context.extensions); err != nil {
+	if err := g.checkProposal(p, c.sender, g.cur.context.extensions); err != nil {
 		return nil, err
 	}
 	ref := g.suite.proposalRef(marshal(content))
 	switch known := g.cached(ref) != nil; {
 	case known && content.wireFormat == wirePublic:
 		return nil, ErrAlreadyUsed
-	case !known && !g.mayPropose(i, p.typ):
-		return nil, fmt.Errorf("%w: leaf %d", ErrTooManyProposals, i)
+	case !known && !g.hasRoom(c.sender, p.typ):
+		return nil, fmt.Errorf("%w: sender %d of type %d", ErrTooManyProposals, c.sender.index, c.sender.typ)
 	}
-	result := &ReceivedProposal{Sender: i, SenderLeaf: leaf, Kind: p.typ, Target: i, Extensions: p.extensions, AAD: c.aad, ref: ref}
+	result := &ReceivedProposal{
+		From: c.sender.typ, Sender: c.sender.leaf(), SenderLeaf: leaf, Kind: p.typ, Target: c.sender.leaf(),
+		Extensions: p.extensions, AAD: c.aad, ref: ref,
+	}
 	switch p.typ {
 	case ProposalRemove:
 		result.Target = p.removed

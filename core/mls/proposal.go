@@ -95,6 +95,36 @@ func readProposal(r *reader) *Proposal {
 	return p
 }
 
+// mayPropose tells whether such senders may send such proposals (§12.1.6, §12.1.8,
+// §12.4.3.2).
+func (s SenderType) mayPropose(t ProposalType) bool {
+	switch s {
+	case SenderMember:
+		return t != ProposalExternalInit
+	case SenderExternal:
+		switch t {
+		case ProposalAdd, ProposalRemove, ProposalPSK, ProposalReInit, ProposalGroupContextExtensions:
+			return true
+		}
+	case SenderNewMemberProposal:
+		return t == ProposalAdd
+	case SenderNewMemberCommit:
+		return t == ProposalExternalInit || t == ProposalRemove || t == ProposalPSK
+	}
+	return false
+}
+
+func (s SenderType) notAllowed(t ProposalType) error {
+	section := "12.1.8"
+	switch {
+	case t == ProposalExternalInit:
+		section = "12.1.6"
+	case s == SenderNewMemberCommit:
+		section = "12.4.3.2"
+	}
+	return invalid(section, "proposal of type %#04x by a sender of type %d", uint16(t), s)
+}
+
 // needsPath tells whether a commit of this proposal must have a path (§17.4).
 func (t ProposalType) needsPath() bool {
 	switch t {

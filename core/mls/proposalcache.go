@@ -16,7 +16,7 @@ type cachedProposal struct {
 
 func (p *cachedProposal) encode(w *writer) {
 	w.u8(recordVersion)
-	w.u32(uint32(p.sender))
+	p.sender.encode(w)
 	w.vec(p.ref)
 	w.vec(p.newPrivate)
 	w.optional(p.rejected)
@@ -28,16 +28,19 @@ func readCachedProposal(r *reader) *cachedProposal {
 		r.fail("proposal record of version %d", v)
 	}
 	p := &cachedProposal{}
-	p.sender, p.ref, p.newPrivate = LeafIndex(r.u32()), r.vec(), r.vec()
+	p.sender, p.ref, p.newPrivate = readSender(r), r.vec(), r.vec()
 	p.rejected = r.optional()
 	p.Proposal = readProposal(r)
+	if !p.sender.typ.mayPropose(p.typ) {
+		r.fail("proposal of type %#04x by a sender of type %d", uint16(p.typ), p.sender.typ)
+	}
 	return p
 }
 
 // cacheProposal keeps a proposal; one that says the same again is the same.
 func (g *Group) cacheProposal(content *authenticatedContent, newPrivate []byte) {
 	p := &cachedProposal{newPrivate: newPrivate}
-	p.Proposal, p.sender = content.content.proposal, LeafIndex(content.content.sender.index)
+	p.Proposal, p.sender = content.content.proposal, content.content.sender
 	p.ref = g.suite.proposalRef(marshal(content))
 	if g.cached(p.ref) != nil {
 		return
@@ -49,15 +52,16 @@ func (g *Group) cacheProposal(content *authenticatedContent, newPrivate []byte) 
 	g.log.put(recordKey32(prefixProposal, p.seq), marshalSecret(p))
 }
 
-// maxProposals is how many proposals of one sender are kept in an epoch.
+// maxProposals is how many proposals of one sender are kept in an epoch: of a
+// member, of an external sender, and of all together who propose to join.
 const maxProposals = 64
 
-// mayPropose tells whether another proposal of a member is kept. Leaving twice
+// hasRoom tells whether another proposal of a sender is kept. Leaving twice
 // says nothing new. All members see proposals in one order and so keep the same.
-func (g *Group) mayPropose(sender LeafIndex, typ ProposalType) bool {
+func (g *Group) hasRoom(from sender, typ ProposalType) bool {
 	n := 0
 	for _, p := range g.proposals {
-		if p.sender != sender {
+		if p.sender != from {
 			continue
 		}
 		if n++; n >= maxProposals || typ == ProposalSelfRemove && p.typ == typ {
@@ -85,7 +89,7 @@ func (g *Group) forgetProposals() {
 }
 
 // resolve gives the proposals of a received commit.
-func (g *Group) resolve(committer LeafIndex, list []proposalOrRef) ([]sourcedProposal, error) {
+func (g *Group) resolve(committer sender, list []proposalOrRef) ([]sourcedProposal, error) {
 	out := make([]sourcedProposal, 0, len(list))
 	seen := map[string]bool{}
 	for _, p := range list {
@@ -109,7 +113,8 @@ func (g *Group) resolve(committer LeafIndex, list []proposalOrRef) ([]sourcedPro
 // gather gives the proposals of an own commit: those asked for, and of those
 // received all that go together with them. Of several for one leaf, its own
 // leaving counts first, then what is asked for, then the latest. A PSK that is
-// missing here is left out.
+// missing here, a KeyPackage past its lifetime and a self-remove that not all
+// members support are left out.
 func (g *Group) gather(asked []Proposal) []sourcedProposal {
 	var list []sourcedProposal
 	taken := map[string]bool{}
@@ -120,13 +125,13 @@ func (g *Group) gather(asked []Proposal) []sourcedProposal {
 		}
 	}
 	for _, p := range g.proposals {
-		if p.typ == ProposalSelfRemove && !p.rejected {
+		if p.typ == ProposalSelfRemove && !p.rejected && g.cur.tree.census.allHaveProposal(uint16(p.typ)) {
 			claim(p.sourcedProposal)
 		}
 	}
 	for i := range asked {
 		proposal := asked[i].withNonce(g.suite)
-		p := sourcedProposal{Proposal: &proposal, sender: g.own}
+		p := sourcedProposal{Proposal: &proposal, sender: memberSender(g.own)}
 		if p.typ == ProposalRemove && taken[p.slot()] {
 			continue // it is leaving by itself
 		}
@@ -134,9 +139,11 @@ func (g *Group) gather(asked []Proposal) []sourcedProposal {
 		list = append(list, p)
 	}
 	for _, p := range slices.Backward(g.proposals) {
-		own := p.sender == g.own && p.typ == ProposalUpdate || p.typ == ProposalRemove && p.removed == g.own
-		useless := p.typ == ProposalPSK && !g.hasPSK(p.psk)
-		if !own && !p.rejected && !useless {
+		own := p.sender.isMember(g.own) && p.typ == ProposalUpdate || p.typ == ProposalRemove && p.removed == g.own
+		useless := p.typ == ProposalSelfRemove || // taken before, if at all
+			p.typ == ProposalPSK && !g.hasPSK(p.psk) ||
+			p.typ == ProposalAdd && !p.keyPackage.leaf.Lifetime.Contains(g.cfg.now())
+		if !own && !useless && !p.rejected {
 			claim(p.sourcedProposal)
 		}
 	}
@@ -147,7 +154,7 @@ func (g *Group) gather(asked []Proposal) []sourcedProposal {
 func (p *sourcedProposal) slot() string {
 	switch p.typ {
 	case ProposalUpdate, ProposalSelfRemove:
-		return fmt.Sprintf("leaf %d", p.sender)
+		return fmt.Sprintf("leaf %d", p.sender.leaf())
 	case ProposalRemove:
 		return fmt.Sprintf("leaf %d", p.removed)
 	case ProposalAdd:
@@ -163,22 +170,23 @@ func (p *sourcedProposal) slot() string {
 }
 
 // applyGathered applies what gather found. If the received proposals do not go
-// together it makes do with those asked for and the self-removes.
+// together it does without those of anybody who would join, then without all
+// from outside of the group, and then makes do with those asked for and the self-removes.
 func (g *Group) applyGathered(asked []Proposal) ([]sourcedProposal, *outcome, error) {
 	list := g.gather(asked)
-	o, err := g.apply(g.own, list)
-	if err == nil {
-		return list, o, nil
+	o, err := g.apply(memberSender(g.own), list)
+	for _, spare := range []func(sourcedProposal) bool{
+		func(p sourcedProposal) bool { return p.sender.typ == SenderNewMemberProposal },
+		func(p sourcedProposal) bool { return p.sender.typ != SenderMember },
+		func(p sourcedProposal) bool { return p.ref != nil && p.typ != ProposalSelfRemove },
+	} {
+		if err == nil {
+			break
+		}
+		if kept := slices.DeleteFunc(slices.Clone(list), spare); len(kept) < len(list) {
+			list = kept
+			o, err = g.apply(memberSender(g.own), list)
+		}
 	}
-	kept := slices.DeleteFunc(slices.Clone(list), func(p sourcedProposal) bool {
-		return p.ref != nil && p.typ != ProposalSelfRemove
-	})
-	if len(kept) == len(list) {
-		return nil, nil, err
-	}
-	o, retried := g.apply(g.own, kept)
-	if retried != nil {
-		return nil, nil, retried
-	}
-	return kept, o, nil
+	return list, o, err
 }

@@ -9,7 +9,7 @@ type publicMessage struct {
 func (m *publicMessage) encode(w *writer) {
 	m.content.encode(w)
 	m.encodeAuth(w)
-	if m.content.sender.typ == senderMember {
+	if m.content.sender.typ == SenderMember {
 		w.vec(m.membershipTag)
 	}
 }
@@ -17,7 +17,7 @@ func (m *publicMessage) encode(w *writer) {
 func readPublicMessage(r *reader) *publicMessage {
 	m := &publicMessage{authenticatedContent: authenticatedContent{wireFormat: wirePublic, content: readFramedContent(r)}}
 	m.readAuth(r)
-	if m.content.sender.typ == senderMember {
+	if m.content.sender.typ == SenderMember {
 		m.membershipTag = r.vec()
 	}
 	return m

@@ -20,8 +20,12 @@ type world struct {
 	inbox   map[*peer][]delivery
 	roster  map[*peer]bool // members of the service's epoch
 	epoch   uint64
+	info    []byte // the service's GroupInfo of its epoch
 	sent    int
 	authent map[uint64][]byte // epoch authenticators seen
+	ledger  ledger
+	past    map[*peer][][]byte // messages taken in this membership
+	heard   map[*peer]map[string]bool
 }
 
 type delivery struct {
@@ -33,11 +37,15 @@ type delivery struct {
 
 func newWorld(t *rapid.T, tb testing.TB) *world {
 	w := &world{t: t, tb: tb, inbox: map[*peer][]delivery{}, roster: map[*peer]bool{}, authent: map[uint64][]byte{}}
+	w.ledger, w.past, w.heard = ledger{}, map[*peer][][]byte{}, map[*peer]map[string]bool{}
 	for i := range 5 {
 		w.peers = append(w.peers, newPeer(tb, SuiteX25519, fmt.Sprintf("peer %d", i)))
+		w.peers[i].cfg.ExternalPSK = func(id []byte) ([]byte, bool) { return append([]byte("PSK "), id...), true }
+		w.heard[w.peers[i]] = map[string]bool{}
 	}
 	w.peers[0].create()
 	w.roster[w.peers[0]] = true
+	w.info = w.peers[0].groupInfo(true)
 	return w
 }
 
@@ -60,6 +68,10 @@ func (w *world) publish(p *peer, s *StagedCommit) bool {
 	if s.Epoch != w.epoch {
 		return false
 	}
+	var err error
+	if w.info, err = s.GroupInfo(true); err != nil {
+		w.t.Fatal(err)
+	}
 	w.epoch++
 	w.broadcast(p, s.Message, "")
 	for _, m := range s.Removed {
@@ -71,6 +83,28 @@ func (w *world) publish(p *peer, s *StagedCommit) bool {
 		w.inbox[q] = []delivery{{welcome: s.Welcome, from: p}}
 	}
 	return true
+}
+
+// enter lets a client join by itself, or come back where it is a member that may
+// have lost its state. The service may take another commit first: then it tries again.
+func (w *world) enter(p *peer, replace *LeafIndex) {
+	o := p.joining(ExternalJoinOptions{GroupInfo: w.info, Replace: replace})
+	g, commit, err := JoinByCommit(p.cfg, o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if rapid.Bool().Draw(w.t, "refused by the service") {
+		return
+	}
+	w.epoch++
+	w.roster[p] = true
+	w.inbox[p] = nil
+	p.g, p.store = g, records{}
+	w.broadcast(p, commit, "")
+	p.save()
+	w.past[p] = nil
+	w.info = p.groupInfo(true)
+	w.note(p)
 }
 
 func (w *world) named(m Member) *peer {
@@ -104,6 +138,9 @@ func (w *world) commit(p *peer, o CommitOptions) {
 		}
 		return
 	}
+	if rapid.Bool().Draw(w.t, "crash after the answer") {
+		p.restore()
+	}
 	p.merge()
 	w.note(p)
 }
@@ -134,9 +171,18 @@ func (w *world) receive(p *peer) {
 		}
 	}
 	d := box[at]
+	if d.welcome == nil && rapid.IntRange(0, 3).Draw(w.t, "crash before storing") == 0 {
+		if r, err := p.g.Process(d.message); err == nil {
+			if s, ok := r.(*StagedCommit); ok && rapid.Bool().Draw(w.t, "after merging") {
+				_ = p.g.Merge(s)
+			}
+		}
+		p.restore() // and it is delivered again
+	}
 	w.inbox[p] = slices.Delete(slices.Clone(box), at, at+1)
 	if d.welcome != nil {
 		p.join(d.welcome)
+		w.past[p] = nil
 		w.note(p)
 		return
 	}
@@ -161,6 +207,10 @@ func (w *world) receive(p *peer) {
 		if string(r.Data) != d.text || string(r.SenderLeaf.Credential.Identity) != d.from.name {
 			w.t.Fatalf("%s opens %q by %q", p.name, r.Data, r.SenderLeaf.Credential.Identity)
 		}
+		if w.heard[p][d.text] {
+			w.t.Fatalf("%s opens %q twice", p.name, d.text)
+		}
+		w.heard[p][d.text] = true
 	case *StagedCommit:
 		if err := p.g.Merge(r); err != nil {
 			w.t.Fatal(err)
@@ -168,7 +218,13 @@ func (w *world) receive(p *peer) {
 		w.note(p)
 	}
 	p.save()
-	if _, err := p.g.Process(d.message); err == nil {
+	w.past[p] = append(w.past[p], d.message)
+	w.replay(p, d.message)
+}
+
+// replay delivers what has been taken already once more.
+func (w *world) replay(p *peer, message []byte) {
+	if _, err := p.g.Process(message); err == nil {
 		w.t.Fatalf("%s processes the same message twice", p.name)
 	}
 	if c := p.g.TakeChanges(); len(c) > 0 {
@@ -183,103 +239,10 @@ func (w *world) drain(p *peer) {
 }
 
 func (w *world) broadcast(p *peer, message []byte, text string) {
+	w.ledger.note(w.tb, p.g, message)
 	for _, q := range w.peers {
 		if q != p && w.roster[q] {
 			w.inbox[q] = append(w.inbox[q], delivery{message: message, text: text, from: p})
 		}
 	}
-}
-
-// TestWorld lets five clients add, remove, update, leave, write, race, crash and
-// fall behind at random; whoever is in an epoch agrees about it.
-func TestWorld(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(rt, t)
-		rt.Repeat(map[string]func(*rapid.T){
-			"add": func(rt *rapid.T) {
-				w.t = rt
-				if out := w.outsiders(); len(out) > 0 {
-					q := rapid.SampledFrom(out).Draw(rt, "newcomer")
-					w.commit(w.member(), CommitOptions{
-						Proposals: []Proposal{AddProposal(q.keyPackage())}, AddOnly: rapid.Bool().Draw(rt, "add only"),
-					})
-				}
-			},
-			"remove": func(rt *rapid.T) {
-				w.t = rt
-				p, q := w.member(), w.member()
-				if p != q {
-					w.commit(p, CommitOptions{Proposals: []Proposal{RemoveProposal(q.g.OwnIndex())}})
-				}
-			},
-			"update": func(rt *rapid.T) {
-				w.t = rt
-				w.commit(w.member(), CommitOptions{})
-			},
-			"propose update": func(rt *rapid.T) {
-				w.t = rt
-				p := w.member()
-				m, err := p.g.ProposeUpdate(nil)
-				if err != nil {
-					rt.Fatal(err)
-				}
-				p.save()
-				if p.g.Epoch() == w.epoch {
-					w.broadcast(p, m, "")
-				}
-			},
-			"leave": func(rt *rapid.T) {
-				w.t = rt
-				p := w.member()
-				if len(w.in()) < 3 || p.g.Epoch() != w.epoch || rapid.IntRange(0, 3).Draw(rt, "stay") > 0 {
-					return
-				}
-				m, err := p.g.ProposeSelfRemove()
-				if err != nil {
-					rt.Fatal(err)
-				}
-				p.save()
-				w.broadcast(p, m, "")
-			},
-			"write": func(rt *rapid.T) {
-				w.t = rt
-				p := w.member()
-				if p.g.Epoch() != w.epoch {
-					return // the service refuses what is too old; the client catches up first
-				}
-				w.sent++
-				text := fmt.Sprintf("message %d", w.sent)
-				w.broadcast(p, p.seal(text), text)
-			},
-			"receive": func(rt *rapid.T) {
-				w.t = rt
-				p := rapid.SampledFrom(w.peers).Draw(rt, "receiver")
-				if len(w.inbox[p]) > 0 {
-					w.receive(p)
-				}
-			},
-			"restore": func(rt *rapid.T) {
-				w.t = rt
-				w.member().restore()
-			},
-			"": func(rt *rapid.T) {
-				w.t = rt
-				for _, p := range w.in() {
-					if p.g.Epoch() > w.epoch {
-						rt.Fatalf("%s is in epoch %d, the service in %d", p.name, p.g.Epoch(), w.epoch)
-					}
-				}
-			},
-		})
-		w.t = rt
-		for _, p := range w.peers {
-			w.drain(p)
-		}
-		if members := w.in(); len(members) > 0 {
-			agree(t, members...)
-			if n := members[0].g.MemberCount(); n != len(members) {
-				rt.Fatalf("%d members in the tree, %d clients in the group", n, len(members))
-			}
-		}
-	})
 }

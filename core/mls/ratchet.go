@@ -69,24 +69,27 @@ func (s *suite) take(r *ratchet, generation uint32, forward, outOfOrder int) (ke
 		r.skipped = append(r.skipped, s.step(r))
 	}
 	u := s.step(r)
-	if n := len(r.skipped) - outOfOrder; n > 0 {
-		for i := range n {
-			r.skipped[i].wipe()
-		}
-		r.skipped = slices.Delete(r.skipped, 0, n)
+	n := max(0, len(r.skipped)-outOfOrder)
+	for n < len(r.skipped) && r.next-r.skipped[n].generation > maxVarint {
+		n++ // its record could not tell how far back it is
 	}
+	for i := range n {
+		r.skipped[i].wipe()
+	}
+	r.skipped = slices.Delete(r.skipped, 0, n)
 	return u, nil
 }
 
 // lastGeneration is not used, so that the counter cannot turn over.
 const lastGeneration = 1<<32 - 1
 
-// encode writes the ratchet's record, which stays below 1 KiB with 20 skipped keys.
+// encode writes the ratchet's record, which stays below 1 KiB with 20 skipped
+// keys: each begins with how far behind the next generation it is.
 func (r *ratchet) encode(w *writer) {
 	w.u32(r.next)
 	w.vec(r.secret)
 	for _, u := range r.skipped {
-		w.u32(u.generation)
+		w.length(int(r.next - u.generation))
 		w.raw(u.key)
 		w.raw(u.nonce)
 	}
@@ -99,7 +102,11 @@ func readRatchet(s *suite) func(*reader) *ratchet {
 			r.fail("ratchet secret of %d bytes", len(t.secret))
 		}
 		for r.err == nil && len(r.b) > 0 {
-			t.skipped = append(t.skipped, keyUse{r.u32(), r.take(s.nk), r.take(nn)})
+			back := r.length()
+			if back == 0 || uint32(back) > t.next {
+				r.fail("skipped generation")
+			}
+			t.skipped = append(t.skipped, keyUse{t.next - uint32(back), r.take(s.nk), r.take(nn)})
 		}
 		return t
 	}

@@ -106,7 +106,7 @@ func (g *Group) maySend() error {
 }
 
 func (l *loader) loadReInit() error {
-	value, ok := l.records[recordReInit]
+	value, ok := l.one(recordReInit)
 	if !ok {
 		return nil
 	}
@@ -114,7 +114,7 @@ func (l *loader) loadReInit() error {
 	if err != nil {
 		return fmt.Errorf("re-initialisation: %w", err)
 	}
-	if _, pending := l.records[recordPending]; pending || l.g.removed {
+	if _, pending := l.one(recordPending); pending || l.g.removed {
 		return fmt.Errorf("%w: re-initialised, and not closed", ErrMalformed)
 	}
 	l.g.reInit = r

@@ -1,6 +1,9 @@
 package mls
 
-import "bytes"
+import (
+	"bytes"
+	"crypto"
+)
 
 // Result is what Process made of a message: *Application, *ReceivedProposal or *StagedCommit.
 type Result interface{ isResult() }
@@ -15,11 +18,12 @@ type Application struct {
 	AAD        []byte
 }
 
-// ReceivedProposal is a valid proposal by another member. It is kept, and goes into the
-// next commit unless Reject is called.
+// ReceivedProposal is a valid proposal by another member, or from outside of the
+// group. It is kept, and goes into the next commit unless Reject is called.
 type ReceivedProposal struct {
-	Sender     LeafIndex
-	SenderLeaf *LeafNode
+	From       SenderType // who else but a member may have sent it
+	Sender     LeafIndex  // of a member; the place in the extension of an external sender; else of no meaning
+	SenderLeaf *LeafNode  // of a member, or of the one that proposes to join; else nil
 	Kind       ProposalType
 	Target     LeafIndex   // of a Remove: who; else the sender
 	Leaf       *LeafNode   // of an Add or Update: the new leaf
@@ -41,13 +45,18 @@ type StagedCommit struct {
 	// Epoch is the epoch that the commit ends.
 	Epoch     uint64
 	Committer LeafIndex
-	AAD       []byte
-	Added     []Member // as they will be
-	Removed   []Member // as they were, whether removed or leaving
-	Updated   []Member // as they will be, the committer among them where it sent a path
+	// External: the committer is no member yet and joins by this (RFC 9420
+	// §12.4.3.2). It is among Added and, where it takes the place of an earlier leaf
+	// of its own, that one among Removed.
+	External bool
+	AAD      []byte
+	Added    []Member // as they will be
+	Removed  []Member // as they were, whether removed or leaving
+	Updated  []Member // as they will be, the committer among them where it sent a path
 
 	// Proposals tells what the commit does and who asked for it: the committer
-	// for proposals by value, any member for others. For the roles of the application.
+	// for proposals by value, any member for others, or somebody outside of the
+	// group. For the roles of the application.
 	Proposals []CommittedProposal
 
 	// ReInit is what takes the group's place where the commit closes it, else
@@ -58,24 +67,30 @@ type StagedCommit struct {
 	base      *epoch
 	next      *epoch      // nil where this member is removed
 	key       *senderData // which message key a private message of another member came under
+	own       LeafIndex
+	signer    crypto.Signer
 	discarded bool
 }
 
 // CommittedProposal is a proposal of a commit.
 type CommittedProposal struct {
-	Kind   ProposalType
+	Kind ProposalType
+	From SenderType
+	// Sender is the leaf of a member or of the one that joins by the commit, the place
+	// in the extension of an external sender, and else of no meaning: see From.
 	Sender LeafIndex
 	Target LeafIndex // who is added, updated or removed; else of no meaning
 }
 
 func (p CommittedProposal) encode(w *writer) {
 	w.u16(uint16(p.Kind))
+	w.u8(uint8(p.From))
 	w.u32(uint32(p.Sender))
 	w.u32(uint32(p.Target))
 }
 
 func readCommittedProposal(r *reader) CommittedProposal {
-	return CommittedProposal{Kind: ProposalType(r.u16()), Sender: LeafIndex(r.u32()), Target: LeafIndex(r.u32())}
+	return CommittedProposal{Kind: ProposalType(r.u16()), From: SenderType(r.u8()), Sender: LeafIndex(r.u32()), Target: LeafIndex(r.u32())}
 }
 
 func (*Application) isResult()      {}

@@ -29,11 +29,30 @@ type secretTree struct {
 	ratchets map[ratchetID]*ratchet
 }
 
-// newSecretTree takes over the encryption secret.
+// newSecretTree takes over the encryption secret. Where the tree is so high that
+// the first message of a sender would leave more secrets behind than fit on
+// record with it (see maxDescent), it begins with those of subtrees.
 func newSecretTree(s *suite, epoch uint64, leaves uint32, encryptionSecret []byte) *secretTree {
 	t := emptySecretTree(s, epoch, leaves)
-	t.nodes[rootOf(leaves)] = encryptionSecret
+	t.expand(rootOf(leaves), encryptionSecret, maxDescent(s))
 	return t
+}
+
+// expand keeps a secret, or instead of it those of the subtrees of this height.
+func (t *secretTree) expand(x nodeIndex, secret []byte, height int) {
+	if x.level() <= height {
+		t.nodes[x] = secret
+		return
+	}
+	left, right := t.suite.treeSecrets(secret)
+	clear(secret)
+	t.expand(x.left(), left, height)
+	t.expand(x.right(), right, height)
+}
+
+// treeSecrets derives the secrets of a node's children (RFC 9420 §9).
+func (s *suite) treeSecrets(secret []byte) (left, right []byte) {
+	return s.expandWithLabel(secret, "tree", []byte("left"), s.nh), s.expandWithLabel(secret, "tree", []byte("right"), s.nh)
 }
 
 func emptySecretTree(s *suite, epoch uint64, leaves uint32) *secretTree {
@@ -112,8 +131,7 @@ func (t *secretTree) descend(from nodeIndex, leaf LeafIndex) *descent {
 	d := &descent{copath: map[nodeIndex][]byte{}}
 	secret := t.nodes[from]
 	for x := from; !x.isLeaf(); {
-		left := s.expandWithLabel(secret, "tree", []byte("left"), s.nh)
-		right := s.expandWithLabel(secret, "tree", []byte("right"), s.nh)
+		left, right := s.treeSecrets(secret)
 		if x != from {
 			clear(secret)
 		}
@@ -138,10 +156,10 @@ func (k *keyStep) apply(log changeLog) {
 	if d := k.opened; d != nil {
 		clear(t.nodes[k.consumed])
 		delete(t.nodes, k.consumed)
-		log.delete(recordKeyEpoch(prefixSecret, t.epoch, uint32(k.consumed)))
+		log.delete(recordOfSecret(t.epoch, k.consumed))
 		for x, secret := range d.copath {
 			t.nodes[x] = secret
-			log.put(recordKeyEpoch(prefixSecret, t.epoch, uint32(x)), append([]byte(nil), secret...))
+			log.put(recordOfSecret(t.epoch, x), append([]byte(nil), secret...))
 		}
 		for kind, r := range d.ratchets {
 			t.setRatchet(ratchetID{k.id.leaf, ratchetKind(kind)}, r, log)
@@ -169,18 +187,18 @@ func (k *keyStep) discard() {
 
 func (t *secretTree) setRatchet(id ratchetID, r *ratchet, log changeLog) {
 	t.ratchets[id] = r
-	log.put(recordKeyEpoch(prefixRatchet, t.epoch, uint32(id.leaf), uint32(id.kind)), marshalSecret(r))
+	log.put(recordOfRatchet(t.epoch, id), marshalSecret(r))
 }
 
 // forget wipes the tree and deletes its records.
 func (t *secretTree) forget(log changeLog) {
 	for x, secret := range t.nodes {
 		clear(secret)
-		log.delete(recordKeyEpoch(prefixSecret, t.epoch, uint32(x)))
+		log.delete(recordOfSecret(t.epoch, x))
 	}
 	for id, r := range t.ratchets {
 		r.wipe()
-		log.delete(recordKeyEpoch(prefixRatchet, t.epoch, uint32(id.leaf), uint32(id.kind)))
+		log.delete(recordOfRatchet(t.epoch, id))
 	}
 	clear(t.nodes)
 	clear(t.ratchets)
@@ -193,7 +211,7 @@ func (t *secretTree) retire(own LeafIndex, log changeLog) {
 		if id.kind == ratchetHandshake || id.leaf == own {
 			r.wipe()
 			delete(t.ratchets, id)
-			log.delete(recordKeyEpoch(prefixRatchet, t.epoch, uint32(id.leaf), uint32(id.kind)))
+			log.delete(recordOfRatchet(t.epoch, id))
 		}
 	}
 }

@@ -64,7 +64,7 @@ func (g *Group) ProposeUpdate(leafExtensions []Extension) ([]byte, error) {
 }
 
 func (g *Group) propose(p *Proposal, newPrivate []byte) ([]byte, error) {
-	if err := g.checkProposal(p, g.own, g.cur.context.extensions); err != nil {
+	if err := g.checkProposal(p, memberSender(g.own), g.cur.context.extensions); err != nil {
 		return nil, err
 	}
 	content := g.content(contentProposal, marshal(p), nil)
@@ -80,9 +80,5 @@ func (g *Group) send(content *authenticatedContent) ([]byte, error) {
 	if err := content.sign(g.suite, g.signer, g.cur.contextRaw); err != nil {
 		return nil, err
 	}
-	step, err := g.keys.send(g.own, content.content.typ.ratchet())
-	if err != nil {
-		return nil, err
-	}
-	return g.encrypt(content, step)
+	return g.protect(content)
 }

@@ -10,12 +10,12 @@ import (
 // (RFC 9420 §12.4.2). The group is left as it is.
 func (g *Group) stage(content *authenticatedContent) (*StagedCommit, error) {
 	c := content.content.commit
-	committer := LeafIndex(content.content.sender.index)
-	list, err := g.resolve(committer, c.proposals)
+	from := content.content.sender
+	list, err := g.resolve(from, c.proposals)
 	if err != nil {
 		return nil, err
 	}
-	out, err := g.apply(committer, list)
+	out, err := g.apply(from, list)
 	if err != nil {
 		return nil, err
 	}
@@ -23,18 +23,23 @@ func (g *Group) stage(content *authenticatedContent) (*StagedCommit, error) {
 		return nil, invalid("12.4", "commit without the update path that its proposals ask for")
 	}
 	staged := &StagedCommit{
-		Epoch: g.cur.context.epoch, Committer: committer, AAD: content.content.aad, suite: g.suite, base: g.cur,
-		Proposals: out.proposals, ReInit: out.reInit,
+		Epoch: g.cur.context.epoch, Committer: out.committer, External: out.external != nil,
+		AAD: content.content.aad, Proposals: out.proposals, ReInit: out.reInit,
+		suite: g.suite, base: g.cur, own: g.own, signer: g.signer,
 	}
-	updated := out.updated
+	added, updated := out.added, out.updated
 	var steps []pathStep
 	if c.path != nil {
-		if steps, err = g.applyPath(committer, c.path, out); err != nil {
+		if steps, err = g.applyPath(c.path, out); err != nil {
 			return nil, err
 		}
-		updated = append(slices.Clone(updated), committer)
+		if staged.External {
+			added = append(slices.Clone(added), out.committer)
+		} else {
+			updated = append(slices.Clone(updated), out.committer)
+		}
 	}
-	staged.describe(out.added, out.removed, updated, out.tree)
+	staged.describe(added, out.removed, updated, out.tree)
 	if slices.Contains(out.removed, g.own) {
 		return staged, nil
 	}
@@ -43,24 +48,29 @@ func (g *Group) stage(content *authenticatedContent) (*StagedCommit, error) {
 }
 
 // applyPath checks the leaf of an update path and puts the path into the tree.
-func (g *Group) applyPath(committer LeafIndex, path *updatePath, out *outcome) ([]pathStep, error) {
+func (g *Group) applyPath(path *updatePath, out *outcome) ([]pathStep, error) {
 	if path.leaf.Source != SourceCommit {
 		return nil, invalid("12.4.2", "leaf of an update path has another source")
 	}
-	if err := g.checkNewLeaf(path.leaf, committer, out.extensions); err != nil {
+	if err := g.checkNewLeaf(path.leaf, out.committer, out.replaced, out.extensions); err != nil {
 		return nil, err
 	}
-	steps, err := out.tree.applyPath(committer, path, out.added)
+	steps, err := out.tree.applyPath(out.committer, path, out.added)
 	if err != nil {
 		return nil, err
 	}
-	if err := out.tree.checkUnique(committer); err != nil {
-		return nil, err
+	return steps, out.checkCommitter()
+}
+
+// checkCommitter applies the rules about all members to the committer's new leaf.
+func (o *outcome) checkCommitter() error {
+	if err := o.tree.checkUnique(o.committer); err != nil {
+		return err
 	}
-	if !out.tree.census.credentialsSupported() {
-		return nil, invalid("7.3", "a credential type in use is not supported by all members")
+	if !o.tree.census.credentialsSupported() {
+		return invalid("7.3", "a credential type in use is not supported by all members")
 	}
-	return steps, nil
+	return nil
 }
 
 // follow derives the secrets of the next epoch and checks the confirmation tag.
@@ -73,7 +83,7 @@ func (g *Group) follow(content *authenticatedContent, list []sourcedProposal, ou
 		}
 	}()
 	for _, p := range list {
-		if p.typ != ProposalUpdate || p.sender != g.own {
+		if p.typ != ProposalUpdate || !p.sender.isMember(g.own) {
 			continue
 		}
 		private := g.cached(p.ref).newPrivate
@@ -95,7 +105,12 @@ func (g *Group) follow(content *authenticatedContent, list []sourcedProposal, ou
 		commitSecret = secret
 	}
 	defer clear(commitSecret)
-	next, j, err := g.nextEpoch(out, content, commitSecret)
+	initSecret, err := g.initSecret(out)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(initSecret)
+	next, j, err := g.nextEpoch(out, content, initSecret, commitSecret)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,8 @@ type SuccessorOptions struct {
 	// KeyPackages are fresh ones, serialised, of the other members: of a
 	// re-initialised group of all, of a branch of those who are to be in it.
 	KeyPackages [][]byte
-	AddOnly     bool // as in CommitOptions
+	AddOnly     bool // as in CommitOptions, as is OmitTree
+	OmitTree    bool
 }
 
 // Reinitialize makes the group that takes the place of this re-initialised one
@@ -71,16 +72,29 @@ func (g *Group) succeed(usage uint8, p CreateParams, o SuccessorOptions) (*Group
 		proposals[i] = AddProposal(kp)
 	}
 	next.origin = &presharedKey{link, g.cur.secrets.resumption}
-	staged, err := next.Commit(CommitOptions{Proposals: append(proposals, Proposal{typ: ProposalPSK, psk: link}), AddOnly: o.AddOnly})
+	staged, err := next.Commit(CommitOptions{
+		Proposals: append(proposals, Proposal{typ: ProposalPSK, psk: link}), AddOnly: o.AddOnly, OmitTree: o.OmitTree,
+	})
 	next.origin = nil
-	if err != nil {
-		return nil, nil, err
+	if err == nil {
+		err = g.checkSuccessor(&link, &staged.next.context, staged.next.tree)
 	}
-	if err := g.checkSuccessor(&link, &staged.next.context, staged.next.tree); err != nil {
-		staged.wipe()
+	if err != nil {
+		next.destroy()
 		return nil, nil, err
 	}
 	return next, staged, nil
+}
+
+// destroy wipes a group that has never been stored.
+func (g *Group) destroy() {
+	g.DiscardPending()
+	g.cur.secrets.wipe()
+	g.cur.keys.wipe()
+	g.keys.forget(g.log)
+	for _, change := range g.log.take() {
+		clear(change.Value)
+	}
 }
 
 // JoinSuccessor enters the group that takes the place of this one, or a branch

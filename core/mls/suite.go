@@ -28,13 +28,17 @@ type suite struct {
 // nn is the nonce length of every AEAD in the table.
 const nn = 12
 
-// kem seals to a public key by HPKE's base mode (RFC 9180). Keys are in their
-// serialised form.
+// kem seals to a public key, and agrees on secrets with its owner, by HPKE's base
+// mode (RFC 9180). Keys are in their serialised form.
 type kem interface {
 	deriveKeyPair(ikm []byte) (private, public []byte, err error)
 	checkPublic(public []byte) error
 	seal(public, info, plaintext []byte) (enc, ciphertext []byte, err error)
 	open(private, enc, info, ciphertext []byte) ([]byte, error)
+	// exportTo and exportFrom agree on a secret of n bytes, with no info and
+	// label as the exporter context (RFC 9180 §5.3).
+	exportTo(public []byte, label string, n int) (enc, secret []byte, err error)
+	exportFrom(private, enc []byte, label string, n int) ([]byte, error)
 }
 
 // signatureScheme verifies with a serialised public key and signs with a

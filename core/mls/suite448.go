@@ -53,6 +53,23 @@ func (k *x448KEM) checkPublic(public []byte) error {
 }
 
 func (k *x448KEM) seal(public, info, plaintext []byte) (enc, ciphertext []byte, err error) {
+	enc, sealer, err := k.sender(public, info)
+	if err != nil {
+		return nil, nil, err
+	}
+	ciphertext, err = sealer.Seal(plaintext, nil)
+	return enc, ciphertext, err
+}
+
+func (k *x448KEM) exportTo(public []byte, label string, n int) (enc, secret []byte, err error) {
+	enc, sealer, err := k.sender(public, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return enc, sealer.Export([]byte(label), uint(n)), nil
+}
+
+func (k *x448KEM) sender(public, info []byte) (enc []byte, sealer hpke.Sealer, err error) {
 	pk, err := k.scheme.UnmarshalBinaryPublicKey(public)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: public key: %w", ErrMalformed, err)
@@ -61,15 +78,30 @@ func (k *x448KEM) seal(public, info, plaintext []byte) (enc, ciphertext []byte, 
 	if err != nil {
 		return nil, nil, err
 	}
-	enc, sealer, err := sender.Setup(rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	ciphertext, err = sealer.Seal(plaintext, nil)
-	return enc, ciphertext, err
+	return sender.Setup(rand.Reader)
 }
 
 func (k *x448KEM) open(private, enc, info, ciphertext []byte) ([]byte, error) {
+	opener, err := k.recipient(private, enc, info)
+	if err != nil {
+		return nil, err
+	}
+	plaintext, err := opener.Open(ciphertext, nil)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	return plaintext, nil
+}
+
+func (k *x448KEM) exportFrom(private, enc []byte, label string, n int) ([]byte, error) {
+	opener, err := k.recipient(private, enc, nil)
+	if err != nil {
+		return nil, err
+	}
+	return opener.Export([]byte(label), uint(n)), nil
+}
+
+func (k *x448KEM) recipient(private, enc, info []byte) (hpke.Opener, error) {
 	sk, err := k.scheme.UnmarshalBinaryPrivateKey(private)
 	if err != nil {
 		return nil, err
@@ -85,11 +117,7 @@ func (k *x448KEM) open(private, enc, info, ciphertext []byte) ([]byte, error) {
 	if err != nil {
 		return nil, ErrDecrypt
 	}
-	plaintext, err := opener.Open(ciphertext, nil)
-	if err != nil {
-		return nil, ErrDecrypt
-	}
-	return plaintext, nil
+	return opener, nil
 }
 
 type ed448Scheme struct{}

@@ -1,183 +1,165 @@
 package mls
 
-import (
-	"slices"
-)
+import "slices"
 
-// node is a place in the ratchet tree: a leaf, a parent, or blank.
-type node struct {
-	leaf   *LeafNode
-	parent *parentNode
-}
-
-func (n node) blank() bool { return n.leaf == nil && n.parent == nil }
-
-func (n node) encryptionKey() []byte {
-	if n.leaf != nil {
-		return n.leaf.EncryptionKey
-	}
-	return n.parent.encryptionKey
-}
-
-func (n node) parentHash() []byte {
-	if n.leaf != nil {
-		return n.leaf.parentHash
-	}
-	return n.parent.parentHash
-}
-
-// parentNode is ParentNode of RFC 9420 §7.1. Immutable once in a tree.
-type parentNode struct {
-	encryptionKey []byte
-	parentHash    []byte
-	unmerged      []LeafIndex // ascending
-}
-
-// ratchetTree is the tree of §7: a full binary tree in array form whose nodes
-// are immutable, so that a clone costs one copy of the pointers. hashes caches
-// tree hashes; where one is nil, so are those of all its ancestors.
+// ratchetTree is the tree of RFC 9420 §7: a full binary tree of places.
 type ratchetTree struct {
-	suite      *suite
-	nodes      []node
-	hashes     [][]byte
-	census     *census
-	firstBlank LeafIndex // no blank leaf is left of it
+	suite  *suite
+	height int // of the root above the leaves
+	top    *subtree
+	census *census
 }
 
 // newTree returns a tree of this many leaves (a power of two), all blank.
 func newTree(s *suite, leaves uint32) *ratchetTree {
-	return &ratchetTree{
-		suite: s, nodes: make([]node, 2*leaves-1), hashes: make([][]byte, 2*leaves-1), census: newCensus(),
-	}
+	return &ratchetTree{suite: s, height: rootOf(leaves).level(), census: newCensus()}
 }
 
+// treeOf makes a tree of its array form, which may lack blanks at its end, and
+// of what its leaves were read with.
+func treeOf(s *suite, nodes []node, lists interner) *ratchetTree {
+	t := newTree(s, treeSize(len(nodes)/2+1))
+	t.top = build(nodes, t.root())
+	t.census = censusOf(nodes, lists)
+	return t
+}
+
+// clone costs nothing: what it has in common with t is shared.
 func (t *ratchetTree) clone() *ratchetTree {
-	return &ratchetTree{
-		suite: t.suite, nodes: slices.Clone(t.nodes), hashes: slices.Clone(t.hashes),
-		census: t.census.fork(), firstBlank: t.firstBlank,
-	}
+	return &ratchetTree{suite: t.suite, height: t.height, top: t.top, census: t.census.fork()}
 }
 
 // leaves is the number of leaf places.
-func (t *ratchetTree) leaves() uint32 { return uint32(len(t.nodes)+1) / 2 }
+func (t *ratchetTree) leaves() uint32 { return 1 << t.height }
 
 func (t *ratchetTree) root() nodeIndex { return rootOf(t.leaves()) }
+
+// has tells whether x is in the tree, blank or not.
+func (t *ratchetTree) has(x nodeIndex) bool { return uint64(x) < 2*uint64(t.leaves())-1 }
+
+// at returns the subtree of root x, nil where there is none.
+func (t *ratchetTree) at(x nodeIndex) *subtree {
+	if !t.has(x) {
+		return nil
+	}
+	s := t.top
+	for at := t.root(); at != x && s != nil; {
+		if x < at {
+			s, at = s.left, at.left()
+		} else {
+			s, at = s.right, at.right()
+		}
+	}
+	return s
+}
+
+// node returns the node at x, blank where the tree has none.
+func (t *ratchetTree) node(x nodeIndex) node {
+	n, _, _ := t.at(x).parts()
+	return n
+}
 
 func (t *ratchetTree) leaf(i LeafIndex) *LeafNode {
 	if uint64(i) >= uint64(t.leaves()) {
 		return nil
 	}
-	return t.nodes[i.node()].leaf
+	return t.node(i.node()).leaf
 }
 
 func (t *ratchetTree) set(x nodeIndex, n node) {
-	t.census.addNode(t.nodes[x], -1)
-	t.census.addNode(n, 1)
-	t.nodes[x] = n
-	if x.isLeaf() && n.blank() {
-		t.firstBlank = min(t.firstBlank, x.leaf())
-	}
-	for t.hashes[x] != nil {
-		t.hashes[x] = nil
-		if x == t.root() {
-			break
-		}
-		x = x.parent()
-	}
+	t.census.replace(t.node(x), n)
+	t.top = t.top.with(t.root(), x, n)
 }
 
-// blankPath blanks the ancestors of a leaf.
-func (t *ratchetTree) blankPath(i LeafIndex) {
-	for _, x := range directPath(i.node(), t.leaves()) {
-		if !t.nodes[x].blank() {
-			t.set(x, node{})
+// changePath changes a leaf and its ancestors, the root first.
+func (t *ratchetTree) changePath(i LeafIndex, f func(nodeIndex, node) node) {
+	t.top = t.top.withPath(t.root(), i, func(x nodeIndex, old node) node {
+		n := f(x, old)
+		t.census.replace(old, n)
+		return n
+	})
+}
+
+// setLeaf puts a leaf at a place and blanks its ancestors.
+func (t *ratchetTree) setLeaf(i LeafIndex, leaf *LeafNode) {
+	t.changePath(i, func(x nodeIndex, _ node) node {
+		if x.isLeaf() {
+			return node{leaf: leaf}
 		}
-	}
+		return node{}
+	})
 }
 
 // update replaces a leaf by an Update proposal (§12.1.2).
-func (t *ratchetTree) update(i LeafIndex, leaf *LeafNode) {
-	t.set(i.node(), node{leaf: leaf.detach()})
-	t.blankPath(i)
-}
+func (t *ratchetTree) update(i LeafIndex, leaf *LeafNode) { t.setLeaf(i, t.own(leaf)) }
 
 // remove blanks a leaf and its path and lets the tree shrink (§7.7, §12.1.3).
 func (t *ratchetTree) remove(i LeafIndex) {
-	t.set(i.node(), node{})
-	t.blankPath(i)
+	t.setLeaf(i, nil)
 	t.shrink()
 }
 
+// own returns a copy of a leaf that shares no memory with the message it came in,
+// but what it can with the tree.
+func (t *ratchetTree) own(leaf *LeafNode) *LeafNode { return leaf.detach(t.census.lists) }
+
 // shrink halves the tree while its right half is blank.
 func (t *ratchetTree) shrink() {
-	for t.leaves() > 1 && !t.occupied(t.root().right()) {
-		t.nodes = t.nodes[:len(t.nodes)/2]
-		t.hashes = t.hashes[:len(t.nodes)]
+	for t.height > 0 {
+		_, left, right := t.top.parts()
+		if right.resolution() > 0 {
+			return
+		}
+		t.top, t.height = left, t.height-1
 	}
 }
 
 // grow extends the tree to this many leaves, a power of two.
 func (t *ratchetTree) grow(leaves uint32) {
-	more := int(2*leaves-1) - len(t.nodes)
-	t.nodes = append(t.nodes, make([]node, more)...)
-	t.hashes = append(t.hashes, make([][]byte, more)...)
+	for t.leaves() < leaves {
+		t.top, t.height = newSubtree(node{}, t.top, nil), t.height+1
+	}
+}
+
+// vacancy finds the leftmost blank place, where the tree grows if there is none,
+// for a leaf that is going to be put there (§7.7).
+func (t *ratchetTree) vacancy() LeafIndex {
+	if t.top.size() == t.leaves() {
+		t.grow(2 * t.leaves())
+	}
+	s, x := t.top, t.root()
+	for !x.isLeaf() && s != nil {
+		if _, n := x.left().span(); s.left.size() < n {
+			s, x = s.left, x.left()
+		} else {
+			s, x = s.right, x.right()
+		}
+	}
+	first, _ := x.span()
+	return first
 }
 
 // add puts a leaf at the leftmost blank place (§12.1.1).
 func (t *ratchetTree) add(leaf *LeafNode) LeafIndex {
-	i := t.firstBlank
-	for t.leaf(i) != nil {
-		i++
-	}
-	t.firstBlank = i + 1
-	if uint32(i) >= t.leaves() {
-		t.grow(2 * t.leaves())
-	}
-	t.set(i.node(), node{leaf: leaf.detach()})
-	for _, x := range directPath(i.node(), t.leaves()) {
-		if p := t.nodes[x].parent; p != nil {
-			q := *p
-			at, _ := slices.BinarySearch(p.unmerged, i)
-			q.unmerged = slices.Insert(slices.Clone(p.unmerged), at, i)
-			t.set(x, node{parent: &q})
+	i := t.vacancy()
+	leaf = t.own(leaf)
+	t.changePath(i, func(x nodeIndex, old node) node {
+		switch {
+		case x.isLeaf():
+			return node{leaf: leaf}
+		case old.parent == nil:
+			return old
 		}
-	}
+		p := *old.parent
+		at, _ := slices.BinarySearch(p.unmerged, i)
+		p.unmerged = slices.Insert(slices.Clone(p.unmerged), at, i)
+		return node{parent: &p}
+	})
 	return i
 }
 
-// occupied tells whether a node under x, or x, is not blank: whether the
-// resolution of x is not empty.
-func (t *ratchetTree) occupied(x nodeIndex) bool {
-	first, n := x.span()
-	if !t.nodes[x].blank() {
-		return true
-	}
-	// A parent that is not blank has a leaf below it, so the leaves tell.
-	for i := range n {
-		if t.nodes[(first+LeafIndex(i)).node()].leaf != nil {
-			return true
-		}
-	}
-	return false
-}
-
-// resolution appends the resolution of x (§4.1.1) to out.
-func (t *ratchetTree) resolution(x nodeIndex, out []nodeIndex) []nodeIndex {
-	switch n := t.nodes[x]; {
-	case n.leaf != nil:
-		return append(out, x)
-	case n.parent != nil:
-		out = append(out, x)
-		for _, i := range n.parent.unmerged {
-			out = append(out, i.node())
-		}
-		return out
-	case x.isLeaf():
-		return out
-	default:
-		return t.resolution(x.right(), t.resolution(x.left(), out))
-	}
-}
+// resolution returns the resolution of x (§4.1.1).
+func (t *ratchetTree) resolution(x nodeIndex) []nodeIndex { return t.at(x).resolve(x, nil) }
 
 // pathStep is a node of a filtered direct path with its child on the copath.
 type pathStep struct{ node, copath nodeIndex }
@@ -185,19 +167,41 @@ type pathStep struct{ node, copath nodeIndex }
 // filteredPath returns the filtered direct path of a leaf (§4.1.2), bottom up.
 func (t *ratchetTree) filteredPath(i LeafIndex) []pathStep {
 	var steps []pathStep
-	for x := i.node(); x != t.root(); x = x.parent() {
-		if t.occupied(x.sibling()) {
-			steps = append(steps, pathStep{x.parent(), x.sibling()})
+	s := t.top
+	for x := t.root(); !x.isLeaf(); {
+		_, left, right := s.parts()
+		copath, other := x.right(), right
+		s = left
+		if i.node() > x {
+			copath, other, s = x.left(), left, right
 		}
+		if other.resolution() > 0 {
+			steps = append(steps, pathStep{x, copath})
+		}
+		x = copath.sibling()
 	}
+	slices.Reverse(steps)
 	return steps
 }
 
 // members calls f for each leaf that is not blank until it returns false.
 func (t *ratchetTree) members(f func(LeafIndex, *LeafNode) bool) {
-	for x := 0; x < len(t.nodes); x += 2 {
-		if l := t.nodes[x].leaf; l != nil && !f(nodeIndex(x).leaf(), l) {
-			return
-		}
+	t.top.walk(t.root(), func(x nodeIndex, n node) bool {
+		return n.leaf == nil || f(x.leaf(), n.leaf)
+	})
+}
+
+// differences calls f for each node of next that t does not have, blanks included.
+func (t *ratchetTree) differences(next *ratchetTree, f func(nodeIndex, node)) {
+	height := max(t.height, next.height)
+	differ(t.raised(height), next.raised(height), rootOf(1<<height), f)
+}
+
+// raised is the tree under as many blank roots as make it this high.
+func (t *ratchetTree) raised(height int) *subtree {
+	s := t.top
+	for range height - t.height {
+		s = &subtree{left: s}
 	}
+	return s
 }

@@ -47,17 +47,17 @@ func readNode(r *reader) node {
 
 // encode writes the ratchet_tree extension: all nodes up to the last that is not blank.
 func (t *ratchetTree) encode(w *writer) {
-	last := len(t.nodes)
-	for last > 0 && t.nodes[last-1].blank() {
-		last--
-	}
 	w.nested(func(w *writer) {
-		for _, n := range t.nodes[:last] {
-			w.optional(!n.blank())
-			if !n.blank() {
-				n.encode(w)
+		next := nodeIndex(0)
+		t.top.walk(t.root(), func(x nodeIndex, n node) bool {
+			for ; next < x; next++ {
+				w.optional(false)
 			}
-		}
+			next++
+			w.optional(true)
+			n.encode(w)
+			return true
+		})
 	})
 }
 
@@ -69,18 +69,17 @@ const maxBlanks = 1 << 20
 // in their places and no blank at the end. Everything else is for validate.
 func parseTree(s *suite, b []byte) (*ratchetTree, error) {
 	blanks := 0
-	nodes, err := unmarshal(b, func(r *reader) []node {
-		return readList(r, func(r *reader) node {
-			if r.optional() {
-				return readNode(r)
-			}
-			if blanks++; blanks > maxBlanks {
-				r.fail("more than %d blank nodes in a ratchet tree", maxBlanks)
-			}
-			return node{}
-		})
+	r := reader{b: b, lists: interner{}}
+	nodes := readList(&r, func(r *reader) node {
+		if r.optional() {
+			return readNode(r)
+		}
+		if blanks++; blanks > maxBlanks {
+			r.fail("more than %d blank nodes in a ratchet tree", maxBlanks)
+		}
+		return node{}
 	})
-	if err != nil {
+	if err := r.end(); err != nil {
 		return nil, err
 	}
 	if len(nodes) == 0 || nodes[len(nodes)-1].blank() {
@@ -89,20 +88,13 @@ func parseTree(s *suite, b []byte) (*ratchetTree, error) {
 	if len(nodes)%2 == 0 {
 		return nil, invalid("12.4.3.3", "ratchet tree ends in a parent node")
 	}
-	t := newTree(s, treeSize((len(nodes)+1)/2))
 	for x, n := range nodes {
-		if n.blank() {
-			continue
-		}
-		if (n.leaf != nil) != nodeIndex(x).isLeaf() {
+		if !n.fits(nodeIndex(x)) {
 			return nil, invalid("12.4.3.3", "node %d of the ratchet tree has the wrong type", x)
 		}
 		if n.parent != nil && !slices.IsSorted(n.parent.unmerged) {
 			return nil, invalid("7.1", "unmerged leaves of node %d are not in order", x)
 		}
-		t.set(nodeIndex(x), n)
 	}
-	t.census.fold()
-	t.firstBlank = 0
-	return t, nil
+	return treeOf(s, nodes, r.lists), nil
 }

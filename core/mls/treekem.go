@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // privateKeys are the HPKE private keys a member knows: of its own leaf and of
@@ -73,18 +74,26 @@ func (s *suite) nodeKeyPair(pathSecret []byte) (private, public []byte, err erro
 // setPath blanks the direct path of a leaf but for the steps, which get these
 // keys and their parent hashes, and returns the parent hash for the leaf.
 func (t *ratchetTree) setPath(leaf LeafIndex, steps []pathStep, nodes []updatePathNode) []byte {
-	t.blankPath(leaf)
 	var parentHash []byte
-	for k, step := range slices.Backward(steps) {
-		t.set(step.node, node{parent: &parentNode{encryptionKey: bytes.Clone(nodes[k].publicKey), parentHash: parentHash}})
-		parentHash = t.parentHashOf(step.node, step.copath)
-	}
+	k := len(steps) - 1
+	t.changePath(leaf, func(x nodeIndex, old node) node {
+		switch {
+		case x.isLeaf():
+			return old
+		case k < 0 || steps[k].node != x:
+			return node{}
+		}
+		p := &parentNode{encryptionKey: bytes.Clone(nodes[k].publicKey), parentHash: parentHash}
+		parentHash = t.parentHashOf(p, steps[k].copath)
+		k--
+		return node{parent: p}
+	})
 	return parentHash
 }
 
 // recipients is the resolution of a copath node without the leaves just added.
 func (t *ratchetTree) recipients(copath nodeIndex, added []LeafIndex) []nodeIndex {
-	res := t.resolution(copath, nil)
+	res := t.resolution(copath)
 	if len(added) == 0 {
 		return res
 	}
@@ -95,6 +104,46 @@ func (t *ratchetTree) recipients(copath nodeIndex, added []LeafIndex) []nodeInde
 		_, isNew := slices.BinarySearch(added, x.leaf())
 		return isNew
 	})
+}
+
+// countRecipients is the length of recipients.
+func (t *ratchetTree) countRecipients(copath nodeIndex, added []LeafIndex) int {
+	first, n := copath.span()
+	return int(t.at(copath).resolution()) - countWithin(added, first, first+LeafIndex(n))
+}
+
+// recipient finds the first of the recipients of which own knows a private key,
+// and its place among them; ok is false where there is none.
+func (t *ratchetTree) recipient(copath nodeIndex, own LeafIndex, keys privateKeys, added []LeafIndex) (place int, x nodeIndex, ok bool) {
+	start, _ := copath.span()
+	s, x := t.at(copath), copath
+	for ; s != nil && s.blank() && !x.isLeaf(); x = x.childTo(own) {
+		if own.node() < x {
+			s = s.left
+		} else {
+			place += int(s.left.resolution())
+			s = s.right
+		}
+	}
+	if s == nil || s.blank() {
+		return 0, 0, false
+	}
+	first, _ := x.span()
+	if keys[x] != nil {
+		return place - countWithin(added, start, first), x, true
+	}
+	if s.parent == nil || keys[own.node()] == nil {
+		return 0, 0, false
+	}
+	k, unmerged := slices.BinarySearch(s.parent.unmerged, own)
+	return place + 1 + k - countWithin(added, start, own), own.node(), unmerged
+}
+
+// countWithin counts the leaves of an ascending list from first to before end.
+func countWithin(list []LeafIndex, first, end LeafIndex) int {
+	from, _ := slices.BinarySearch(list, first)
+	to, _ := slices.BinarySearch(list, end)
+	return to - from
 }
 
 // seal encrypts the path secrets to all recipients, over all cores.
@@ -108,7 +157,7 @@ func (p *newPath) seal(t *ratchetTree, added []LeafIndex, context []byte) error 
 		to := t.recipients(step.copath, added)
 		p.path.nodes[k].secrets = make([]hpkeCiphertext, len(to))
 		for i, x := range to {
-			jobs = append(jobs, job{k, i, t.nodes[x].encryptionKey()})
+			jobs = append(jobs, job{k, i, t.node(x).encryptionKey()})
 		}
 	}
 	return inParallel(len(jobs), func(i int) (err error) {
@@ -118,33 +167,40 @@ func (p *newPath) seal(t *ratchetTree, added []LeafIndex, context []byte) error 
 	})
 }
 
-// inParallel calls f for 0 to n-1 over all cores and returns one of the errors.
+// inParallel calls f for 0 to n-1 over all cores, in this order, and ends with
+// the first error, that of the least i. No goroutine outlives it.
 func inParallel(n int, f func(int) error) error {
-	workers := min(runtime.GOMAXPROCS(0), n)
-	if workers < 2 {
-		for i := range n {
-			if err := f(i); err != nil {
-				return err
+	var (
+		next   atomic.Int64
+		mu     sync.Mutex
+		failed = n
+		first  error
+		wg     sync.WaitGroup
+	)
+	work := func() {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= n {
+				return
 			}
+			err := f(i)
+			if err == nil {
+				continue
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if i < failed {
+				failed, first = i, err
+			}
+			return
 		}
-		return nil
 	}
-	errs := make([]error, workers)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < n && errs[w] == nil; i += workers {
-				errs[w] = f(i)
-			}
-		})
+	for range min(runtime.GOMAXPROCS(0), n) - 1 {
+		wg.Go(work)
 	}
+	work()
 	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return first
 }
 
 func (p *newPath) wipe() {
@@ -166,7 +222,7 @@ func (t *ratchetTree) applyPath(committer LeafIndex, p *updatePath, added []Leaf
 		if !t.suite.validPublicKey(n.publicKey) {
 			return nil, invalid("7.6", "key of an update path node is not a key")
 		}
-		if want := len(t.recipients(steps[k].copath, added)); len(n.secrets) != want {
+		if want := t.countRecipients(steps[k].copath, added); len(n.secrets) != want {
 			return nil, invalid("7.6", "update path node has %d ciphertexts for %d recipients", len(n.secrets), want)
 		}
 	}
@@ -174,9 +230,9 @@ func (t *ratchetTree) applyPath(committer LeafIndex, p *updatePath, added []Leaf
 	if !bytes.Equal(parentHash, p.leaf.parentHash) {
 		return nil, invalid("7.9.2", "parent hash of the update path's leaf does not fit")
 	}
-	t.set(committer.node(), node{leaf: p.leaf.detach()})
+	t.set(committer.node(), node{leaf: t.own(p.leaf)})
 	for x := committer.node(); ; x = x.parent() {
-		if n := t.nodes[x]; !n.blank() && t.census.count(countEncryptionKey, keyID(n.encryptionKey())) != 1 {
+		if n := t.node(x); !n.blank() && t.census.count(countEncryptionKey, keyID(n.encryptionKey())) != 1 {
 			return nil, invalid("12.4.2", "a key of the update path is in the tree already")
 		}
 		if x == t.root() {
@@ -192,12 +248,11 @@ func (t *ratchetTree) openPath(own LeafIndex, keys privateKeys, steps []pathStep
 	if k < 0 {
 		return nil, nil, invalid("12.4.2", "update path does not reach this member")
 	}
-	to := t.recipients(steps[k].copath, added)
-	i := slices.IndexFunc(to, func(x nodeIndex) bool { return keys[x] != nil })
-	if i < 0 {
+	i, x, ok := t.recipient(steps[k].copath, own, keys, added)
+	if !ok {
 		return nil, nil, invalid("12.4.2", "update path has no ciphertext for this member")
 	}
-	secret, err := t.suite.decryptWithLabel(keys[to[i]], "UpdatePathNode", context, p.nodes[k].secrets[i])
+	secret, err := t.suite.decryptWithLabel(keys[x], "UpdatePathNode", context, p.nodes[k].secrets[i])
 	if err != nil {
 		return nil, nil, err
 	}
@@ -218,7 +273,7 @@ func (t *ratchetTree) deriveUp(steps []pathStep, secret []byte) (privateKeys, []
 			return nil, nil, err
 		}
 		derived[step.node] = private
-		if n := t.nodes[step.node]; n.parent == nil || subtle.ConstantTimeCompare(public, n.parent.encryptionKey) != 1 {
+		if n := t.node(step.node); n.parent == nil || subtle.ConstantTimeCompare(public, n.parent.encryptionKey) != 1 {
 			clear(secret)
 			derived.wipe()
 			return nil, nil, invalid("12.4.2", "path secret does not fit the public key of node %d", step.node)
@@ -234,10 +289,11 @@ func (t *ratchetTree) deriveUp(steps []pathStep, secret []byte) (privateKeys, []
 // in next.
 func (k privateKeys) carry(fresh privateKeys, prev, next *ratchetTree) privateKeys {
 	for x, private := range k {
-		if fresh[x] != nil || int(x) >= len(next.nodes) || next.nodes[x].blank() || prev.nodes[x].blank() {
+		was, is := prev.node(x), next.node(x)
+		if fresh[x] != nil || was.blank() || is.blank() {
 			continue
 		}
-		if bytes.Equal(prev.nodes[x].encryptionKey(), next.nodes[x].encryptionKey()) {
+		if was == is || bytes.Equal(was.encryptionKey(), is.encryptionKey()) {
 			fresh[x] = private
 		}
 	}

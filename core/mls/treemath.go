@@ -18,6 +18,14 @@ func (x nodeIndex) level() int { return bits.TrailingZeros32(^uint32(x)) }
 func (x nodeIndex) left() nodeIndex  { return x ^ 1<<(x.level()-1) }
 func (x nodeIndex) right() nodeIndex { return x ^ 3<<(x.level()-1) }
 
+// childTo is the child of a parent node on the way to a leaf below it.
+func (x nodeIndex) childTo(leaf LeafIndex) nodeIndex {
+	if leaf.node() < x {
+		return x.left()
+	}
+	return x.right()
+}
+
 // parent and sibling have no meaning for the root.
 func (x nodeIndex) parent() nodeIndex {
 	k := x.level()
@@ -45,17 +53,6 @@ func (x nodeIndex) span() (first LeafIndex, n uint32) {
 }
 
 func rootOf(leaves uint32) nodeIndex { return nodeIndex(leaves - 1) }
-
-// directPath returns the ancestors of x from its parent to the root.
-func directPath(x nodeIndex, leaves uint32) []nodeIndex {
-	root := rootOf(leaves)
-	path := make([]nodeIndex, 0, root.level())
-	for x != root {
-		x = x.parent()
-		path = append(path, x)
-	}
-	return path
-}
 
 // treeSize returns the number of leaves of the smallest full tree with n leaves or more.
 func treeSize(n int) uint32 {

@@ -12,32 +12,33 @@ func (t *ratchetTree) validate(groupID []byte) error {
 	if err := t.checkKeys(); err != nil {
 		return err
 	}
-	for x, n := range t.nodes {
-		if n.parent == nil {
-			continue
-		}
-		if err := t.checkUnmerged(nodeIndex(x)); err != nil {
-			return err
-		}
-		if !t.suite.validPublicKey(n.parent.encryptionKey) {
-			return invalid("7.1", "encryption key of node %d is not a key", x)
-		}
-		if !t.parentHashValid(nodeIndex(x)) {
-			return invalid("7.9.2", "parent hash of node %d is not valid", x)
-		}
+	type place struct {
+		x nodeIndex
+		node
 	}
-	return t.checkLeaves(groupID)
+	var parents, leaves []place
+	t.top.walk(t.root(), func(x nodeIndex, n node) bool {
+		if n.leaf != nil {
+			leaves = append(leaves, place{x, n})
+		} else {
+			parents = append(parents, place{x, n})
+		}
+		return true
+	})
+	t.rootHash() // so that from here on hashes are only read
+	err := inParallel(len(parents), func(i int) error { return t.checkParent(parents[i].x, parents[i].parent) })
+	if err != nil {
+		return err
+	}
+	return inParallel(len(leaves), func(i int) error { return t.checkLeaf(groupID, leaves[i].x.leaf(), leaves[i].leaf) })
 }
 
 // checkKeys refuses keys that occur twice, and credentials not everyone supports.
 func (t *ratchetTree) checkKeys() error {
-	for k, n := range t.census.base {
-		switch {
-		case k.kind == countEncryptionKey && n > 1:
-			return invalid("7.3", "an encryption key occurs twice in the tree")
-		case k.kind == countSignatureKey && n > 1:
-			return invalid("7.3", "a signature key occurs twice in the tree")
-		}
+	if kind, twice := t.census.repeated(); twice && kind == countSignatureKey {
+		return invalid("7.3", "a signature key occurs twice in the tree")
+	} else if twice {
+		return invalid("7.3", "an encryption key occurs twice in the tree")
 	}
 	if !t.census.credentialsSupported() {
 		return invalid("7.3", "a credential type in use is not supported by all members")
@@ -45,16 +46,8 @@ func (t *ratchetTree) checkKeys() error {
 	return nil
 }
 
-// checkLeaves checks every leaf and its signature, over all cores.
-func (t *ratchetTree) checkLeaves(groupID []byte) error {
-	return inParallel(int(t.leaves()), func(i int) error { return t.checkLeaf(groupID, LeafIndex(i)) })
-}
-
-func (t *ratchetTree) checkLeaf(groupID []byte, i LeafIndex) error {
-	leaf := t.leaf(i)
-	if leaf == nil {
-		return nil
-	}
+// checkLeaf checks a leaf and its signature.
+func (t *ratchetTree) checkLeaf(groupID []byte, i LeafIndex, leaf *LeafNode) error {
 	if err := leaf.check(t.suite); err != nil {
 		return err
 	}
@@ -64,20 +57,41 @@ func (t *ratchetTree) checkLeaf(groupID []byte, i LeafIndex) error {
 	return nil
 }
 
+// checkParent checks a parent's unmerged leaves, key and parent hash.
+func (t *ratchetTree) checkParent(x nodeIndex, p *parentNode) error {
+	if err := t.checkUnmerged(x, p); err != nil {
+		return err
+	}
+	if !t.suite.validPublicKey(p.encryptionKey) {
+		return invalid("7.1", "encryption key of node %d is not a key", x)
+	}
+	if !t.parentHashValid(x, p) {
+		return invalid("7.9.2", "parent hash of node %d is not valid", x)
+	}
+	return nil
+}
+
 // checkUnmerged checks that the unmerged leaves of x are leaves below it that
 // every parent in between knows as unmerged.
-func (t *ratchetTree) checkUnmerged(x nodeIndex) error {
-	for k, i := range t.nodes[x].parent.unmerged {
-		if k > 0 && t.nodes[x].parent.unmerged[k-1] == i {
+func (t *ratchetTree) checkUnmerged(x nodeIndex, p *parentNode) error {
+	for k, i := range p.unmerged {
+		if k > 0 && p.unmerged[k-1] == i {
 			return invalid("7.1", "unmerged leaf %d occurs twice at node %d", i, x)
 		}
-		if t.leaf(i) == nil || !x.covers(i) {
+		if !x.covers(i) {
 			return invalid("12.4.3.1", "unmerged leaf %d of node %d is not a leaf below it", i, x)
 		}
-		for y := i.node().parent(); y != x; y = y.parent() {
-			if p := t.nodes[y].parent; p != nil && !slices.Contains(p.unmerged, i) {
-				return invalid("12.4.3.1", "leaf %d is unmerged at node %d but not at %d", i, x, y)
+		s, y := t.at(x), x
+		for !y.isLeaf() && s != nil {
+			if s.parent != nil {
+				if _, known := slices.BinarySearch(s.parent.unmerged, i); !known {
+					return invalid("12.4.3.1", "leaf %d is unmerged at node %d but not at %d", i, x, y)
+				}
 			}
+			s, y = s.childTo(y, i), y.childTo(i)
+		}
+		if s == nil || s.leaf == nil {
+			return invalid("12.4.3.1", "unmerged leaf %d of node %d is blank", i, x)
 		}
 	}
 	return nil
@@ -86,28 +100,32 @@ func (t *ratchetTree) checkUnmerged(x nodeIndex) error {
 // parentHashValid tells whether the parent x is parent-hash valid (§7.9.2):
 // for one of its children C, a node D of C's resolution carries x's parent
 // hash, and the rest of that resolution is just x's unmerged leaves below C.
-func (t *ratchetTree) parentHashValid(x nodeIndex) bool {
+func (t *ratchetTree) parentHashValid(x nodeIndex, p *parentNode) bool {
 	left, right := x.left(), x.right()
-	return t.parentHashChained(x, left, right) || t.parentHashChained(x, right, left)
+	return t.parentHashChained(p, left, right) || t.parentHashChained(p, right, left)
 }
 
-func (t *ratchetTree) parentHashChained(x, child, sibling nodeIndex) bool {
-	res := t.resolution(child, nil)
-	var below []nodeIndex
-	for _, i := range t.nodes[x].parent.unmerged {
-		if child.covers(i) {
-			below = append(below, i.node())
-		}
-	}
-	if len(res) != len(below)+1 {
+func (t *ratchetTree) parentHashChained(p *parentNode, child, sibling nodeIndex) bool {
+	first, n := child.span()
+	from, _ := slices.BinarySearch(p.unmerged, first)
+	to, _ := slices.BinarySearch(p.unmerged, first+LeafIndex(n))
+	below := p.unmerged[from:to]
+	if int(t.at(child).resolution()) != len(below)+1 {
 		return false
 	}
-	want := t.parentHashOf(x, sibling)
-	for _, d := range res {
-		if !bytes.Equal(t.nodes[d].parentHash(), want) {
+	want := t.parentHashOf(p, sibling)
+	res := t.resolution(child)
+	for k, d := range res {
+		if !bytes.Equal(t.node(d).parentHash(), want) {
 			continue
 		}
-		rest := slices.DeleteFunc(slices.Clone(res), func(y nodeIndex) bool { return y == d })
+		rest := make([]LeafIndex, 0, len(below))
+		for _, y := range slices.Concat(res[:k], res[k+1:]) {
+			if !y.isLeaf() {
+				break
+			}
+			rest = append(rest, y.leaf())
+		}
 		slices.Sort(rest)
 		if slices.Equal(rest, below) {
 			return true

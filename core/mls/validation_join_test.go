@@ -61,6 +61,24 @@ func TestJoinValidation(t *testing.T) {
 			info.context.treeHash = tree.rootHash()
 		}, nothing)
 	}
+	reparent := func(edit func(*parentNode)) []byte {
+		return retree(func(r *ratchetTree) {
+			p := *r.node(1).parent
+			edit(&p)
+			r.set(1, node{parent: &p})
+		})
+	}
+	releaf := func(edit func(*LeafNode)) []byte {
+		return retree(func(r *ratchetTree) {
+			l := *r.leaf(0)
+			l.raw, l.Capabilities = nil, cloneCapabilities(l.Capabilities)
+			edit(&l)
+			if err := l.sign(s, alice.signer, alice.g.cur.context.groupID, 0); err != nil {
+				t.Fatal(err)
+			}
+			r.set(0, node{leaf: &l})
+		})
+	}
 	cases := []struct {
 		name    string
 		want    any
@@ -90,12 +108,12 @@ func TestJoinValidation(t *testing.T) {
 			i.context.treeHash, i.context.extensions = alice.g.cur.tree.rootHash(), nil
 		}, nothing)},
 		{"parent hash", "7.9.2", retree(func(r *ratchetTree) {
-			p := *r.nodes[1].parent
+			p := *r.node(1).parent
 			p.parentHash = make([]byte, 32)
 			r.set(1, node{parent: &p})
 		})},
 		{"unmerged leaf", "12.4.3.1", retree(func(r *ratchetTree) {
-			p := *r.nodes[1].parent
+			p := *r.node(1).parent
 			p.unmerged = []LeafIndex{3}
 			r.set(1, node{parent: &p})
 		})},
@@ -111,6 +129,47 @@ func TestJoinValidation(t *testing.T) {
 			l.raw = w.b
 			r.set(0, node{leaf: &l})
 		})},
+		{"unmerged leaves out of order", "7.1", reparent(func(p *parentNode) { p.unmerged = []LeafIndex{1, 0} })},
+		{"unmerged leaf twice", "7.1", reparent(func(p *parentNode) { p.unmerged = []LeafIndex{1, 1} })},
+		{"unmerged leaf of another subtree", "12.4.3.1", reparent(func(p *parentNode) { p.unmerged = []LeafIndex{3} })},
+		{"key of a parent that is none", "7.1", reparent(func(p *parentNode) { p.encryptionKey = []byte("short") })},
+		{"key of a parent replaced", "7.9.2", reparent(func(p *parentNode) {
+			_, p.encryptionKey, _ = s.generateKeyPair()
+		})},
+		{"key of a parent twice", "7.3", reparent(func(p *parentNode) { p.encryptionKey = alice.g.cur.tree.leaf(1).EncryptionKey })},
+		{"leaf's encryption key twice", "7.3", releaf(func(l *LeafNode) { l.EncryptionKey = alice.g.cur.tree.leaf(1).EncryptionKey })},
+		{"leaf's encryption key that is none", "7.3", releaf(func(l *LeafNode) { l.EncryptionKey = nil })},
+		{"leaf without the suite", "7.2", releaf(func(l *LeafNode) { l.Capabilities.Suites = nil })},
+		{"leaf without the version", "7.2", releaf(func(l *LeafNode) { l.Capabilities.Versions = nil })},
+		{"leaf's credential not among its capabilities", "7.3", releaf(func(l *LeafNode) { l.Capabilities.Credentials = nil })},
+		{"leaf's extension not among its capabilities", "7.3", releaf(func(l *LeafNode) { l.Extensions = []Extension{{Type: 0xF0FF}} })},
+		{"leaf's extension twice", "13.4", releaf(func(l *LeafNode) { l.Extensions = []Extension{{Type: 1}, {Type: 1}} })},
+		{"leaf of another parent hash", "7.9.2", releaf(func(l *LeafNode) { l.parentHash = make([]byte, 32) })},
+		{"leaf of an update over a path", "7.9.2", releaf(func(l *LeafNode) { l.Source, l.parentHash = SourceUpdate, nil })},
+		{"group info extension twice", "13.4", rewrap(func(i *groupInfo, _ *groupSecrets) {
+			i.extensions = append(i.extensions, Extension{Type: 0x1a1a}, Extension{Type: 0x1a1a})
+		}, nothing)},
+		{"requirements malformed", ErrMalformed, rewrap(func(i *groupInfo, _ *groupSecrets) {
+			i.context.extensions = []Extension{{Type: ExtRequiredCapabilities, Data: []byte{1}}}
+		}, nothing)},
+		{"required capability that is lacking", "11.1", rewrap(func(i *groupInfo, _ *groupSecrets) {
+			i.context.extensions = []Extension{{Type: ExtRequiredCapabilities, Data: []byte{0, 2, 0xF0, 0xFF, 0}}}
+		}, nothing)},
+		{"signed by the newcomer", ErrInvalidSignature, rewrap(func(i *groupInfo, _ *groupSecrets) { i.signer = 2 }, nothing)},
+		{"long path secret", "7.4", rewrap(func(_ *groupInfo, g *groupSecrets) { g.pathSecret = append(g.pathSecret, 0) }, nothing)},
+		{"tree ends in a parent", "12.4.3.3", rewrap(func(i *groupInfo, _ *groupSecrets) {
+			var w writer
+			w.nested(func(w *writer) {
+				w.u8(1)
+				node{leaf: alice.g.cur.tree.leaf(0)}.encode(w)
+				w.u8(1)
+				node{parent: &parentNode{encryptionKey: make([]byte, 32)}}.encode(w)
+			})
+			i.extensions[0].Data = w.b
+		}, nothing)},
+		{"trailing bytes after the tree", ErrMalformed, rewrap(func(i *groupInfo, _ *groupSecrets) {
+			i.extensions[0].Data = append(i.extensions[0].Data, 0)
+		}, nothing)},
 		{"tree ends in a blank", "12.4.3.3", rewrap(func(i *groupInfo, _ *groupSecrets) {
 			var w writer
 			w.vec([]byte{0})

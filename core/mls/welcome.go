@@ -1,51 +1,6 @@
 package mls
 
-import "crypto"
-
-// groupInfo is GroupInfo of RFC 9420 §12.4.3.
-type groupInfo struct {
-	context         groupContext
-	extensions      []Extension
-	confirmationTag []byte
-	signer          LeafIndex
-	signature       []byte
-}
-
-func (g *groupInfo) encodeUnsigned(w *writer) {
-	g.context.encode(w)
-	writeList(w, g.extensions)
-	w.vec(g.confirmationTag)
-	w.u32(uint32(g.signer))
-}
-
-func (g *groupInfo) encode(w *writer) {
-	g.encodeUnsigned(w)
-	w.vec(g.signature)
-}
-
-func readGroupInfo(r *reader) *groupInfo {
-	return &groupInfo{
-		context: readGroupContext(r), extensions: readList(r, readExtension), confirmationTag: r.vec(),
-		signer: LeafIndex(r.u32()), signature: r.vec(),
-	}
-}
-
-func (g *groupInfo) tbs() []byte {
-	var w writer
-	g.encodeUnsigned(&w)
-	return w.b
-}
-
-func (g *groupInfo) sign(s *suite, signer crypto.Signer) (err error) {
-	g.signature, err = s.signWithLabel(signer, "GroupInfoTBS", g.tbs())
-	return err
-}
-
-func (g *groupInfo) verify(s *suite, signatureKey []byte) bool {
-	return s.verifyWithLabel(signatureKey, "GroupInfoTBS", g.tbs(), g.signature)
-}
-
-// groupSecrets is GroupSecrets of §12.4.3.1.
+// groupSecrets is GroupSecrets of RFC 9420 §12.4.3.1.
 type groupSecrets struct {
 	joinerSecret []byte
 	pathSecret   []byte // nil where there is none
