@@ -134,6 +134,13 @@ func TestBlobRefusals(t *testing.T) {
 	u.wantDownload(anon)
 }
 
+func TestBlobSizeByDefault(t *testing.T) {
+	_, alice, _ := blobServer(t, nil)
+	must[qpcv1.CreateUploadResponse](alice.conn, &qpcv1.CreateUploadRequest{UploadSecret: random(32), Size: 100 * mib})
+	_, err := call[qpcv1.CreateUploadResponse](alice.conn, &qpcv1.CreateUploadRequest{UploadSecret: random(32), Size: 100*mib + 1})
+	wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_BLOB_TOO_LARGE)
+}
+
 // An upload goes on where it was: after the connection broke in the middle of
 // a chunk, on another device's connection, and after the server was restarted.
 func TestBlobResume(t *testing.T) {

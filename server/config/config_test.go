@@ -73,6 +73,9 @@ func TestLoadErrors(t *testing.T) {
 		"bad format":           {"data_dir = \"/d\"\n[log]\nformat = \"xml\"\n", "neither text nor json"},
 		"bad limit":            {"data_dir = \"/d\"\n[limits]\nqueue_items = 0\n", "limits.queue_items = 0 is too small"},
 		"bad ttl":              {"data_dir = \"/d\"\n[limits]\nqueue_ttl = \"1m\"\n", "limits.queue_ttl"},
+		"bad blob url":         {"data_dir = \"/d\"\nblob_url = \"/srv/blobs\"\n", "blob_url"},
+		"bad blob size":        {"data_dir = \"/d\"\n[limits]\nblob_size = 100\n", "limits.blob_size = 100 is too small"},
+		"bad blob ttl":         {"data_dir = \"/d\"\n[limits]\nblob_ttl = \"1s\"\n", "limits.blob_ttl"},
 		"bad rate":             {"data_dir = \"/d\"\n[rates.auth]\nburst = 0\n", "rates.auth"},
 	} {
 		t.Run(name, func(t *testing.T) {
