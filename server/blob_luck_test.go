@@ -11,7 +11,8 @@ import (
 
 // unlucky makes a share of all calls fail, before or after they have had
 // their effect, as a crash or a lost connection to a bucket does.
-func (b *bucket) unlucky(rng *rand.Rand, share float64) {
+func (b *bucket) unlucky(share float64) {
+	rng := rand.New(rand.NewPCG(3, 4))
 	b.set(func() {
 		b.fail = func(call, key string) error {
 			b.mu.Lock()
@@ -48,10 +49,10 @@ func attempt(t *testing.T, do func() error) {
 // there, what was deleted is not, and in the end nothing is left on either
 // side.
 func TestBlobBadLuck(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
+	rng := rand.New(rand.NewPCG(1, 2)) // the bucket has another, for its own goroutines
 	b := newBucket()
 	f, alice, anon := blobServer(t, b)
-	b.unlucky(rng, 0.4)
+	b.unlucky(0.4)
 	var kept, deleted []*upload
 	for round := range 24 {
 		u := newUpload(1 + rng.IntN(2)*mib)
@@ -89,7 +90,7 @@ func TestBlobBadLuck(t *testing.T) {
 	for _, u := range deleted {
 		u.wantUnknown(anon)
 	}
-	b.unlucky(rng, 0.2)
+	b.unlucky(0.2)
 	for range 20 { // days in which the janitor fails now and then
 		f.clock.advance(3 * 24 * time.Hour)
 		f.expire(t.Context())
