@@ -37,7 +37,8 @@ type ExternalJoinOptions struct {
 //
 // GroupInfo and tree are validated as by Join, save for the confirmation tag: only
 // members can check it. Whoever signed the GroupInfo can therefore lead a newcomer
-// into an epoch that does not exist, where nobody will answer.
+// into an epoch that does not exist, where nobody will answer. That no other group
+// of this id exists is the caller's to check.
 // ErrNoTree, ErrInvalidSignature, ErrMissingPSK, ErrSigner, *ValidationError …
 func JoinByCommit(cfg Config, o ExternalJoinOptions) (*Group, []byte, error) {
 	cfg, err := cfg.withDefaults()
