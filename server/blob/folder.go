@@ -73,6 +73,10 @@ func (f *Folder) Write(_ context.Context, key string, data []byte) error {
 		err = temp.Sync()
 	}
 	err = errors.Join(err, temp.Close())
+	if err == nil { // the day is enough, as in the database
+		day := time.Now().UTC().Truncate(24 * time.Hour)
+		err = os.Chtimes(temp.Name(), day, day)
+	}
 	if err == nil {
 		err = os.Rename(temp.Name(), f.path(key))
 	}

@@ -45,6 +45,9 @@ func TestFolderIsPrivateAndTidy(t *testing.T) {
 		}
 		if !e.IsDir() {
 			files++
+			if info.ModTime().Unix()%86400 != 0 {
+				t.Errorf("%s tells its time: %v", path, info.ModTime())
+			}
 		}
 		return nil
 	})

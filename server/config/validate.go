@@ -51,6 +51,9 @@ func (c *Config) validateLog() error {
 	return nil
 }
 
+// maxBlobSize keeps the number of chunks of one blob reasonable.
+const maxBlobSize = 16 << 30
+
 func (l Limits) validate() error {
 	var errs []error
 	atLeast := func(key string, value, least int64) {
@@ -64,6 +67,9 @@ func (l Limits) validate() error {
 	atLeast("queue_items", int64(l.QueueItems), 1)
 	atLeast("queue_bytes", l.QueueBytes, 32<<20)
 	atLeast("blob_size", l.BlobSize, 1<<20)
+	if l.BlobSize > maxBlobSize {
+		errs = append(errs, fmt.Errorf("limits.blob_size = %d is too large: use at most %d", l.BlobSize, int64(maxBlobSize)))
+	}
 	atLeast("blob_bytes_per_day", l.BlobBytesPerDay, 1<<20)
 	atLeast("connections", int64(l.Connections), 1)
 	atLeast("connections_per_address", int64(l.ConnectionsPerAddress), 1)
