@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -22,7 +23,12 @@ import (
 	"quicprochat/server/config"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(killedDir); dir != "" {
+		serveUntilKilled(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds what a test waits for; it is no measure of anything.
 const patience = 30 * time.Second
@@ -159,18 +165,23 @@ type conn struct {
 
 func (f *fixture) dial() *conn {
 	f.t.Helper()
-	link, err := wire.ParseLink(f.Link(nil))
+	return dialLink(f.t, f.Link(nil))
+}
+
+func dialLink(t testing.TB, text string) *conn {
+	t.Helper()
+	link, err := wire.ParseLink(text)
 	if err != nil {
-		f.t.Fatal(err)
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c := &conn{t: f.t, pushed: make(chan *qpcv1.QueueItem, 100_000)}
+	c := &conn{t: t, pushed: make(chan *qpcv1.QueueItem, 100_000)}
 	c.Conn, err = wire.Dial(ctx, link, wire.DialOptions{OnPush: c.onPush})
 	if err != nil {
-		f.t.Fatal(err)
+		t.Fatal(err)
 	}
-	f.t.Cleanup(func() {
+	t.Cleanup(func() {
 		c.Close()
 		<-c.Done()
 	})
