@@ -8,6 +8,7 @@ LDFLAGS    := -X quicprochat/core/version.Version=$(VERSION)
 BIN        := $(CURDIR)/bin
 FUZZTIME   ?= 1m
 BENCHTIME  ?= 1s
+MLSBENCHTIME ?= 200ms
 
 # Tools outside the module, pinned; built without the flags above.
 GOFUMPT     := GOFLAGS=-buildvcs=false go run mvdan.cc/gofumpt@v0.12.0
@@ -80,6 +81,17 @@ bench: deps-build ## Run the benchmarks that docs/performance.md reports
 
 # ts-mls gets a folder of its own: nothing of it belongs to the build.
 TSMLS := $(CURDIR)/dist/tsmls
+
+.PHONY: bench-mls
+bench-mls: deps-build ## Measure core/mls beside what it cannot do without, and beside ts-mls
+	go test -run '^$$' -bench BenchmarkMLS -benchtime $(MLSBENCHTIME) -timeout 60m ./core/mls
+	@if ! command -v npm >/dev/null; then \
+		echo "SKIPPED: measuring ts-mls needs Node 20 or later with npm, and there is none here."; \
+	elif $(MAKE) --no-print-directory $(TSMLS)/installed; then \
+		cd $(TSMLS) && node bench.mjs; \
+	else \
+		echo "SKIPPED: ts-mls could not be installed into $(TSMLS)."; \
+	fi
 
 .PHONY: interop
 interop: ## Let core/mls talk with ts-mls (needs Node and npm; skipped without)

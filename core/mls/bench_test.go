@@ -48,8 +48,9 @@ func BenchmarkMLS(b *testing.B) {
 									m := benchGroup(b, suite, shape, n)
 									row := benchRow{op.name, suite, shape, n}
 									report.setFloor(row, m)
+									m.laps, m.limit, m.most = laps{}, 0, 0
 									op.run(b, m)
-									report.add(row, b)
+									report.add(row, m)
 								})
 							}
 						})
@@ -99,11 +100,13 @@ func benchRemove(b *testing.B, m *madeGroup) {
 func benchCommit(b *testing.B, m *madeGroup, o CommitOptions) {
 	var size int
 	for b.Loop() {
-		s, err := m.alice.g.Commit(o)
-		if err != nil {
-			b.Fatal(err)
-		}
-		size = len(s.Message)
+		m.laps.time(func() {
+			s, err := m.alice.g.Commit(o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			size = len(s.Message)
+		})
 		m.alice.g.DiscardPending()
 		m.alice.g.TakeChanges()
 	}
@@ -126,15 +129,17 @@ func (m *madeGroup) follow(b *testing.B, after func()) {
 			next = 0
 			b.StartTimer()
 		}
-		r, err := m.bob.g.Process(m.chain[next])
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := m.bob.g.Merge(r.(*StagedCommit)); err != nil {
-			b.Fatal(err)
-		}
+		m.laps.time(func() {
+			r, err := m.bob.g.Process(m.chain[next])
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := m.bob.g.Merge(r.(*StagedCommit)); err != nil {
+				b.Fatal(err)
+			}
+			after()
+		})
 		next++
-		after()
 	}
 }
 
@@ -146,23 +151,28 @@ func benchProcess(b *testing.B, m *madeGroup) {
 
 func benchJoin(b *testing.B, m *madeGroup) {
 	for b.Loop() {
-		if _, err := Join(m.bob.cfg, m.bob.signer, m.bundle, m.welcome, nil); err != nil {
-			b.Fatal(err)
-		}
+		m.laps.time(func() {
+			if _, err := Join(m.bob.cfg, m.bob.signer, m.bundle, m.welcome, nil); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 	b.ReportMetric(float64(len(m.welcome)), "welcome-B")
 }
 
+// benchExternalJoin makes the commit by which a newcomer enters, and its group.
 func benchExternalJoin(b *testing.B, m *madeGroup) {
 	p := newPeer(b, m.s.id, "newcomer")
 	o := p.joining(ExternalJoinOptions{GroupInfo: m.alice.groupInfo(true)})
 	var size int
 	for b.Loop() {
-		_, commit, err := JoinByCommit(p.cfg, o)
-		if err != nil {
-			b.Fatal(err)
-		}
-		size = len(commit)
+		m.laps.time(func() {
+			_, commit, err := JoinByCommit(p.cfg, o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			size = len(commit)
+		})
 	}
 	b.ReportMetric(float64(size), "message-B")
 }
@@ -175,9 +185,11 @@ func benchProcessExternal(b *testing.B, m *madeGroup) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, err := m.bob.g.Process(commit); err != nil {
-			b.Fatal(err)
-		}
+		m.laps.time(func() {
+			if _, err := m.bob.g.Process(commit); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 	b.ReportMetric(float64(len(commit)), "message-B")
 }
@@ -191,9 +203,11 @@ func text1KiB() []byte {
 func benchSeal(b *testing.B, m *madeGroup) {
 	text := text1KiB()
 	for b.Loop() {
-		if _, err := m.bob.g.Seal(text, nil); err != nil {
-			b.Fatal(err)
-		}
+		m.laps.time(func() {
+			if _, err := m.bob.g.Seal(text, nil); err != nil {
+				b.Fatal(err)
+			}
+		})
 		m.bob.g.TakeChanges()
 	}
 }
@@ -222,9 +236,11 @@ func benchOpen(b *testing.B, m *madeGroup) {
 			messages = batch(256)
 			b.StartTimer()
 		}
-		if _, err := m.bob.g.Process(messages[0]); err != nil {
-			b.Fatal(err)
-		}
+		m.laps.time(func() {
+			if _, err := m.bob.g.Process(messages[0]); err != nil {
+				b.Fatal(err)
+			}
+		})
 		m.bob.g.TakeChanges()
 		messages = messages[1:]
 	}
@@ -286,6 +302,7 @@ func benchSaveMessage(b *testing.B, m *madeGroup) {
 	}
 	b.ReportMetric(float64(size), "written-B")
 	b.ReportMetric(float64(n), "records")
+	m.limit, m.most = maxMessageRecords, size
 }
 
 // benchSaveCommit reports what a receiver of a commit writes.
@@ -306,6 +323,7 @@ func benchLoad(b *testing.B, m *madeGroup) {
 // joined, beside its tree as it goes over the wire.
 func benchMemory(b *testing.B, m *madeGroup) {
 	tree := len(marshal(m.bob.g.cur.tree))
+	m.bob.g = nil
 	loaded := heapOf(func() any { m.bob.restore(); return m.bob.g })
 	m.bob.g = nil
 	joined := heapOf(func() any {
@@ -323,6 +341,7 @@ func benchMemory(b *testing.B, m *madeGroup) {
 	b.ReportMetric(float64(tree), "tree-B")
 	b.ReportMetric(float64(loaded), "loaded-B")
 	b.ReportMetric(float64(joined), "joined-B")
+	m.limit, m.most = 4*tree, int(max(loaded, joined))
 }
 
 // heapOf is what f's result holds on the heap.

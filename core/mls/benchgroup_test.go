@@ -22,6 +22,9 @@ type madeGroup struct {
 	secrets map[nodeIndex][]byte // of the secret tree that alice and bob start from
 	chain   [][]byte             // alice's next commits, each of an update
 	records records              // bob's, before the chain
+
+	laps        laps // of the benchmark that has the group
+	most, limit int  // bytes that it took, and how many it may
 }
 
 // Shapes of a made group: flat, where all were added in one commit, and warm,

@@ -32,6 +32,27 @@ func fastest(f func()) time.Duration {
 	return best
 }
 
+// laps finds the mean of the fastest of batches as fastest does, of what a
+// benchmark repeats.
+type laps struct {
+	best, sum time.Duration
+	n         int
+}
+
+func (l *laps) time(f func()) {
+	start := time.Now()
+	f()
+	l.sum += time.Since(start)
+	l.n++
+	if l.sum < 4*time.Millisecond {
+		return
+	}
+	if mean := l.sum / time.Duration(l.n); l.best == 0 || mean < l.best {
+		l.best = mean
+	}
+	l.sum, l.n = 0, 0
+}
+
 func primitivesOf(t testing.TB, s *suite) primitives {
 	check := func(err error) {
 		if err != nil {
@@ -81,17 +102,16 @@ func (m *madeGroup) treeHashing() time.Duration {
 }
 
 type measurement struct {
-	row     benchRow
-	took    time.Duration
-	floor   time.Duration // 0 where none is known
-	target  float64       // times the floor
-	metrics map[string]float64
+	row         benchRow
+	took        time.Duration
+	floor       time.Duration // 0 where none is known
+	target      float64       // times the floor
+	most, limit int           // bytes, where they are what counts
 }
 
 type benchReport struct {
 	rows       []*measurement
 	primitives map[Suite]primitives
-	printed    int
 }
 
 var report = &benchReport{primitives: map[Suite]primitives{}}
@@ -138,11 +158,12 @@ func (r *benchReport) setFloor(row benchRow, m *madeGroup) {
 }
 
 // add notes the result of a benchmark; of several runs the fastest counts.
-func (r *benchReport) add(row benchRow, b *testing.B) {
+func (r *benchReport) add(row benchRow, m *madeGroup) {
 	e := r.row(row)
-	if b.N > 0 {
-		e.took = min(e.took, b.Elapsed()/time.Duration(b.N))
+	if m.laps.best > 0 {
+		e.took = min(e.took, m.laps.best)
 	}
+	e.most, e.limit = m.most, m.limit
 }
 
 func (r *benchReport) print(w io.Writer) {
@@ -163,6 +184,11 @@ func (r *benchReport) print(w io.Writer) {
 			small := e.row
 			small.n = 10 // it may take four times as long as this one
 			least, target = r.row(small).took, 4
+		}
+		if e.limit > 0 {
+			met := map[bool]string{true: "yes", false: "NO"}[e.most <= e.limit]
+			fmt.Fprintf(t, "%s\t%d B\t%d B at most\t%.2f\t1.0\t%s\n", name, e.most, e.limit, float64(e.most)/float64(e.limit), met)
+			continue
 		}
 		if least > 0 && e.took < math.MaxInt64 {
 			ratio := float64(e.took) / float64(least)

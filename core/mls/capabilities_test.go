@@ -10,11 +10,10 @@ import (
 
 // requiring makes a required_capabilities extension of the ids that are not 0.
 func requiring(extension, proposal, credential uint16) Extension {
-	var w writer
-	for _, id := range []uint16{extension, proposal, credential} {
-		w.u16s(slices.DeleteFunc([]uint16{id}, func(id uint16) bool { return id == 0 }))
+	one := func(id uint16) []uint16 {
+		return slices.DeleteFunc([]uint16{id}, func(id uint16) bool { return id == 0 })
 	}
-	return Extension{Type: ExtRequiredCapabilities, Data: w.b}
+	return RequiredCapabilitiesExtension(Capabilities{Extensions: one(extension), Proposals: one(proposal), Credentials: one(credential)})
 }
 
 func without(list *[]uint16, id uint16) {

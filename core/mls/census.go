@@ -10,8 +10,37 @@ import (
 // commit is judged without walking the tree: keys in use, capabilities,
 // credential types. A fork counts its differences on top of a shared base.
 type census struct {
-	base, delta map[censusKey]int32
-	lists       interner // of the leaves' capabilities
+	base  *multiset
+	delta map[censusKey]int32
+	lists interner // of the leaves' capabilities
+}
+
+// multiset counts things most of which occur once: keys, two for each member.
+type multiset struct {
+	once map[censusKey]struct{}
+	more map[censusKey]int32
+}
+
+func (t *multiset) count(k censusKey) int32 {
+	if _, ok := t.once[k]; ok {
+		return 1
+	}
+	return t.more[k]
+}
+
+func (t *multiset) add(k censusKey, n int32) {
+	old := t.count(k)
+	if old != 0 {
+		delete(t.once, k)
+		delete(t.more, k)
+	}
+	switch n += old; n {
+	case 0:
+	case 1:
+		t.once[k] = struct{}{}
+	default:
+		t.more[k] = n
+	}
 }
 
 // censusKey is what is counted: an id, and in the lowest bits its kind.
@@ -31,22 +60,38 @@ const (
 
 func (k censusKind) of(id uint64) censusKey { return censusKey(id<<3 | uint64(k)) }
 
+func (k censusKey) kind() censusKind { return censusKind(k & 7) }
+
 var censusSeed = maphash.MakeSeed()
 
 func keyID(key []byte) uint64 { return maphash.Bytes(censusSeed, key) }
 
 func newCensus() *census {
-	return &census{base: map[censusKey]int32{}, delta: map[censusKey]int32{}, lists: interner{}}
+	return censusOf(nil, interner{})
 }
 
 // censusOf counts a tree in its array form, of leaves that were read with lists.
 func censusOf(nodes []node, lists interner) *census {
-	c := &census{delta: make(map[censusKey]int32, len(nodes)), lists: lists}
+	keys := 0
 	for _, n := range nodes {
-		c.addNode(n, 1)
+		switch {
+		case n.leaf != nil:
+			keys += 2
+		case n.parent != nil:
+			keys++
+		}
 	}
-	c.base, c.delta = c.delta, map[censusKey]int32{}
-	return c
+	base := &multiset{once: make(map[censusKey]struct{}, keys), more: map[censusKey]int32{}}
+	for _, n := range nodes {
+		countNode(n, 1, func(k censusKey, n int32) {
+			if kind := k.kind(); kind == countEncryptionKey || kind == countSignatureKey {
+				base.add(k, n)
+			} else {
+				base.more[k] += n
+			}
+		})
+	}
+	return &census{base: base, delta: map[censusKey]int32{}, lists: lists}
 }
 
 // fork returns a census that begins with what c counts.
@@ -57,61 +102,57 @@ func (c *census) fork() *census {
 // fold makes the differences part of the base. Other forks of it are void.
 func (c *census) fold() {
 	for k, n := range c.delta {
-		if n += c.base[k]; n == 0 {
-			delete(c.base, k)
-		} else {
-			c.base[k] = n
-		}
+		c.base.add(k, n)
 	}
 	clear(c.delta)
 }
 
 func (c *census) count(kind censusKind, id uint64) int {
 	k := kind.of(id)
-	return int(c.base[k] + c.delta[k])
+	return int(c.base.count(k) + c.delta[k])
 }
-
-func (c *census) add(kind censusKind, id uint64, n int32) { c.delta[kind.of(id)] += n }
 
 // replace counts n in place of old.
 func (c *census) replace(old, n node) {
 	if old != n {
-		c.addNode(old, -1)
-		c.addNode(n, 1)
+		add := func(k censusKey, n int32) { c.delta[k] += n }
+		countNode(old, -1, add)
+		countNode(n, 1, add)
 	}
 }
 
-func (c *census) addNode(n node, sign int32) {
-	if n.parent != nil {
-		c.add(countEncryptionKey, keyID(n.parent.encryptionKey), sign)
+// countNode calls add, n times or minus that, for all that is counted of a node.
+func countNode(x node, n int32, add func(censusKey, int32)) {
+	if x.parent != nil {
+		add(countEncryptionKey.of(keyID(x.parent.encryptionKey)), n)
 	}
-	l := n.leaf
+	l := x.leaf
 	if l == nil {
 		return
 	}
-	c.add(countLeaves, 0, sign)
-	c.add(countEncryptionKey, keyID(l.EncryptionKey), sign)
-	c.add(countSignatureKey, keyID(l.SignatureKey), sign)
-	c.add(countCredentialInUse, uint64(l.Credential.Type), sign)
-	c.addCapabilities(countCredential, l.Capabilities.Credentials, sign)
-	c.addCapabilities(countExtension, l.Capabilities.Extensions, sign)
-	c.addCapabilities(countProposal, l.Capabilities.Proposals, sign)
+	add(countLeaves.of(0), n)
+	add(countEncryptionKey.of(keyID(l.EncryptionKey)), n)
+	add(countSignatureKey.of(keyID(l.SignatureKey)), n)
+	add(countCredentialInUse.of(uint64(l.Credential.Type)), n)
+	countCapabilities(countCredential, l.Capabilities.Credentials, n, add)
+	countCapabilities(countExtension, l.Capabilities.Extensions, n, add)
+	countCapabilities(countProposal, l.Capabilities.Proposals, n, add)
 }
 
-// addCapabilities leaves out GREASE, which this member does not support, so that
+// countCapabilities leaves out GREASE, which this member does not support, so that
 // nothing can ever require it (§13.5).
-func (c *census) addCapabilities(kind censusKind, ids []uint16, sign int32) {
+func countCapabilities(kind censusKind, ids []uint16, n int32, add func(censusKey, int32)) {
 	for i, t := range ids {
 		if !isGREASE(t) && !slices.Contains(ids[:i], t) {
-			c.add(kind, uint64(t), sign)
+			add(kind.of(uint64(t)), n)
 		}
 	}
 }
 
 // repeated tells of which kind, if any, a key of the base occurs twice.
 func (c *census) repeated() (kind censusKind, twice bool) {
-	for k, n := range c.base {
-		kind = censusKind(k & 7)
+	for k, n := range c.base.more {
+		kind = k.kind()
 		if n > 1 && (kind == countEncryptionKey || kind == countSignatureKey) {
 			return kind, true
 		}

@@ -1,7 +1,6 @@
 package mls
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 )
@@ -178,85 +177,4 @@ func (g *Group) nextEpoch(out *outcome, content *authenticatedContent, initSecre
 	j := s.joinerOf(initSecret, commitSecret, pskSecret, e.contextRaw)
 	e.secrets = s.epochOf(j, e.contextRaw)
 	return e, j, nil
-}
-
-// welcome makes the Welcome for those added, nil if there is nobody (§12.4.3.1).
-func (g *Group) welcome(out *outcome, path *newPath, next *epoch, j joiner, withTree bool) ([]byte, error) {
-	if len(out.added) == 0 {
-		return nil, nil
-	}
-	s := g.suite
-	var extensions []Extension
-	if withTree {
-		extensions = []Extension{{Type: ExtRatchetTree, Data: marshal(out.tree)}}
-	}
-	info, err := next.groupInfo(s, g.signer, g.own, extensions)
-	if err != nil {
-		return nil, err
-	}
-	key, nonce := s.welcomeKey(j.welcomeSecret)
-	defer clear(key)
-	encrypted, err := s.seal(key, nonce, nil, marshal(info))
-	if err != nil {
-		return nil, err
-	}
-	w := &welcome{suite: s.id, groupInfo: encrypted, secrets: make([]encryptedGroupSecrets, len(out.added))}
-	err = inParallel(len(out.added), func(i int) (err error) {
-		secrets := marshalSecret(&groupSecrets{joinerSecret: j.joinerSecret, pathSecret: path.secretFor(out.added[i]), psks: out.psks})
-		defer clear(secrets)
-		kp := out.joiners[i]
-		w.secrets[i].newMember = s.keyPackageRef(kp.raw)
-		w.secrets[i].secrets, err = s.encryptWithLabel(kp.initKey, "Welcome", encrypted, secrets)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return marshal(&message{wireFormat: wireWelcome, welcome: w}), nil
-}
-
-// secretFor gives the path secret of the lowest node of the path above a leaf,
-// nil where there is no path.
-func (p *newPath) secretFor(leaf LeafIndex) []byte {
-	for k, step := range p.steps {
-		if step.node.covers(leaf) {
-			return p.secrets[k]
-		}
-	}
-	return nil
-}
-
-// content frames a body of this member for the present epoch.
-func (g *Group) content(typ contentType, body, aad []byte) *authenticatedContent {
-	return &authenticatedContent{wireFormat: g.cfg.Handshakes.wireFormat(typ), content: framedContent{
-		groupID: g.cur.context.groupID, epoch: g.cur.context.epoch,
-		sender: memberSender(g.own), aad: slices.Clone(aad), typ: typ, body: body,
-	}}
-}
-
-// protect makes the message of signed content, encrypted or with a membership tag,
-// whichever it is framed for.
-func (g *Group) protect(content *authenticatedContent) ([]byte, error) {
-	if content.wireFormat == wirePublic {
-		m := &publicMessage{authenticatedContent: *content}
-		m.authenticate(g.suite, g.cur.secrets.membership, g.cur.contextRaw)
-		return marshal(&message{wireFormat: wirePublic, public: m}), nil
-	}
-	step, err := g.keys.send(g.own, content.content.typ.ratchet())
-	if err != nil {
-		return nil, err
-	}
-	return g.encrypt(content, step)
-}
-
-// encrypt encrypts signed content and makes the use of its key final.
-func (g *Group) encrypt(content *authenticatedContent, step *keyStep) ([]byte, error) {
-	m, err := content.protect(g.suite, g.cur.secrets.senderData, step.keyUse, g.cfg.Padding)
-	if err != nil {
-		step.discard()
-		return nil, fmt.Errorf("mls: encrypting: %w", err)
-	}
-	step.wipe()
-	step.apply(g.log)
-	return marshal(&message{wireFormat: wirePrivate, private: m}), nil
 }

@@ -155,6 +155,7 @@ var crashKinds = map[string]struct {
 	wish    func(newcomer *peer) CommitOptions
 	prepare func(devices []*device)
 	removed int
+	closed  bool // no message goes to the group after the commit
 }{
 	"update": {wish: func(*peer) CommitOptions { return CommitOptions{} }, removed: -1},
 	"add": {wish: func(p *peer) CommitOptions {
@@ -190,6 +191,19 @@ var crashKinds = map[string]struct {
 		},
 		removed: -1,
 	},
+	"update in public": {
+		wish: func(*peer) CommitOptions { return CommitOptions{} },
+		prepare: func(devices []*device) {
+			for _, d := range devices {
+				d.cfg.Handshakes = HandshakesPublic
+				d.restore()
+			}
+		},
+		removed: -1,
+	},
+	"reinit": {wish: func(*peer) CommitOptions {
+		return CommitOptions{Proposals: []Proposal{ReInitProposal(ReInit{GroupID: []byte("next"), Suite: SuiteXWing})}}
+	}, removed: -1, closed: true},
 	"extensions": {wish: func(*peer) CommitOptions {
 		return CommitOptions{Proposals: []Proposal{GroupContextExtensionsProposal([]Extension{{Type: extTest}})}}
 	}, removed: -1},
@@ -201,11 +215,12 @@ type crashWorld struct {
 	newcomer *peer
 	q        *queue
 	removed  int
+	closed   bool
 }
 
 func newCrashWorld(t *testing.T, kind string, origin []*peer, lost bool) *crashWorld {
 	k := crashKinds[kind]
-	w := &crashWorld{q: &queue{t: t, epoch: 1, ledger: ledger{}}, removed: k.removed, newcomer: newPeer(t, SuiteX25519, "newcomer")}
+	w := &crashWorld{q: &queue{t: t, epoch: 1, ledger: ledger{}}, removed: k.removed, closed: k.closed, newcomer: newPeer(t, SuiteX25519, "newcomer")}
 	w.newcomer.keyPackage()
 	for _, p := range origin {
 		c := *p
@@ -258,6 +273,12 @@ func (w *crashWorld) finish(t *testing.T) {
 		if p.g.Pending() != nil || p.g.Epoch() != w.q.epoch || p.g.MemberCount() != len(members) {
 			t.Fatalf("%s: epoch %d of %d, %d members of %d", p.name, p.g.Epoch(), w.q.epoch, p.g.MemberCount(), len(members))
 		}
+		if (p.g.ReInit() != nil) != w.closed {
+			t.Fatalf("%s: closed by %+v", p.name, p.g.ReInit())
+		}
+		if w.closed {
+			continue
+		}
 		text := "after, by " + p.name
 		m := p.seal(text)
 		w.q.ledger.note(t, p.g, m)
@@ -275,6 +296,7 @@ func TestCrashPoints(t *testing.T) {
 		for _, lost := range []bool{false, true} {
 			for who, role := range map[int]string{1: "committer", 0: "receiver", 3: "concerned"} {
 				t.Run(fmt.Sprintf("%s/lost=%v/%s", kind, lost, role), func(t *testing.T) {
+					t.Parallel()
 					points := 0
 					for first := 0; ; first++ {
 						crashed := crashAt(t, kind, origin, lost, who, first)

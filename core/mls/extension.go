@@ -140,6 +140,20 @@ type requiredCapabilities struct {
 	extensions, proposals, credentials []uint16
 }
 
+// RequiredCapabilitiesExtension is the group-context extension that lets only
+// those be members, now and later, who have these capabilities (RFC 9420 §11.1):
+// the ids of c's Extensions, Proposals and Credentials. Those that every client
+// has by definition (§7.2) need not be among them.
+func RequiredCapabilitiesExtension(c Capabilities) Extension {
+	return Extension{Type: ExtRequiredCapabilities, Data: marshal(requiredCapabilities{c.Extensions, c.Proposals, c.Credentials})}
+}
+
+func (c requiredCapabilities) encode(w *writer) {
+	w.u16s(c.extensions)
+	w.u16s(c.proposals)
+	w.u16s(c.credentials)
+}
+
 func readRequiredCapabilities(r *reader) requiredCapabilities {
 	return requiredCapabilities{r.u16s(), r.u16s(), r.u16s()}
 }

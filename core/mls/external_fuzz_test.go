@@ -6,7 +6,7 @@ import (
 )
 
 // FuzzJoinByCommit: past its signature, any GroupInfo is refused or leads into a
-// group of its id.
+// group of its id that can be stored and used.
 func FuzzJoinByCommit(f *testing.F) {
 	alice, p := newGroupOf(f, SuiteX25519, 3)[0], newPeer(f, SuiteX25519, "joiner")
 	f.Add(alice.groupInfo(true), []byte{})
@@ -26,6 +26,7 @@ func FuzzJoinByCommit(f *testing.F) {
 		if !bytes.Equal(g.ID(), m.groupInfo.context.groupID) || g.Epoch() != m.groupInfo.context.epoch+1 {
 			t.Error("joined another group")
 		}
+		usable(t, p, g)
 		_, _ = alice.g.Process(commit)
 		if c := alice.g.TakeChanges(); len(c) != 0 {
 			t.Errorf("staging changed %d records", len(c))

@@ -200,6 +200,27 @@ func TestForwardSecrecyOfExternalCommits(t *testing.T) {
 	spy.gone(t, peers...)
 }
 
+func TestForwardSecrecyOfSuccessors(t *testing.T) {
+	spy := newSpy(t)
+	peers := newGroupOf(t, suiteSpied, 2)
+	alice, bob := peers[0], peers[1]
+	s := alice.commit(CommitOptions{Proposals: []Proposal{ReInitProposal(ReInit{GroupID: []byte("next"), Suite: suiteSpied})}})
+	alice.merge()
+	bob.process(s.Message)
+	spy.wiped(t)
+	next := again(t, suiteSpied, peers)
+	g, staged, err := alice.g.Reinitialize(next[0].successorOptions(next[1:]))
+	spy.wiped(t)
+	welcome := next[0].starts(g, staged, err)
+	next[1].succeeds(bob, welcome)
+	spy.wiped(t)
+	agree(t, next...)
+	for _, p := range next {
+		absent(t, p, "the old group's resumption PSK", alice.g.cur.secrets.resumption)
+	}
+	spy.gone(t, next...)
+}
+
 func TestForwardSecrecyOfLeaving(t *testing.T) {
 	spy := newSpy(t)
 	peers := newGroupOf(t, suiteSpied, 4)

@@ -155,32 +155,6 @@ func usable(t *testing.T, p *peer, g *Group) {
 	}
 }
 
-// FuzzGroupInfo: whatever a member signs as a GroupInfo does not lead into a group
-// that is none.
-func FuzzGroupInfo(f *testing.F) {
-	alice, dave := newGroupOf(f, SuiteX25519, 4)[0], newPeer(f, SuiteX25519, "dave")
-	m := alice.groupInfo(true)
-	f.Add(m, []byte{}, false)
-	f.Add(alice.groupInfo(false), alice.g.RatchetTree(), false)
-	f.Add(m, []byte{}, true)
-	f.Fuzz(func(t *testing.T, b, tree []byte, resign bool) {
-		if resign {
-			m, err := unmarshal(bytes.Clone(b), readMessage)
-			if err != nil || m.groupInfo == nil {
-				return
-			}
-			if err := m.groupInfo.sign(alice.g.suite, alice.signer); err != nil {
-				t.Fatal(err)
-			}
-			b = marshal(m)
-		}
-		g, _, err := JoinByCommit(dave.cfg, dave.joining(ExternalJoinOptions{GroupInfo: b, Tree: tree}))
-		if err == nil {
-			usable(t, dave, g)
-		}
-	})
-}
-
 // FuzzBundle: what decodes encodes to the same bytes, and joins or does not.
 func FuzzBundle(f *testing.F) {
 	alice, dave := newGroupOf(f, SuiteX25519, 2)[0], newPeer(f, SuiteX25519, "dave")

@@ -71,7 +71,21 @@ func fuzzGroup(f *testing.F) (bob *peer, traffic [][]byte) {
 	}
 	newcomer := newPeer(f, SuiteX25519, "newcomer")
 	commit := alice.commit(CommitOptions{Proposals: []Proposal{AddProposal(newcomer.keyPackage()), RemoveProposal(3)}})
-	return bob, append(traffic, proposal, commit.Message, commit.Welcome)
+	traffic = append(traffic, proposal, commit.Message, commit.Welcome)
+	alice.g.DiscardPending()
+	alice.save()
+
+	bob.cfg.Handshakes = HandshakesMixed
+	bob.restore()
+	remove := marshal(&Proposal{typ: ProposalRemove, removed: 2})
+	joiner := newPeer(f, SuiteX25519, "joiner")
+	info := alice.groupInfo(true)
+	ask, err := NewJoinProposal(alice.g.ID(), alice.g.Epoch(), newcomer.bundle, newcomer.signer)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return bob, append(traffic, alice.forgeContent(contentProposal, remove, nil, wirePublic), joiner.joinByCommit(ExternalJoinOptions{GroupInfo: info}),
+		info, ask, marshal(&message{wireFormat: wireKeyPackage, keyPackage: newcomer.bundle.kp}))
 }
 
 // FuzzProcess: mutated traffic is refused without a trace, or taken.
@@ -83,9 +97,10 @@ func FuzzProcess(f *testing.F) {
 	f.Fuzz(func(t *testing.T, m []byte) {
 		bob.t = t
 		bob.restore()
+		before := dump(bob.g)
 		r, err := bob.g.Process(m)
 		if err != nil {
-			if c := bob.g.TakeChanges(); len(c) != 0 {
+			if c := bob.g.TakeChanges(); len(c) != 0 || dump(bob.g) != before {
 				t.Errorf("a refused message changed %d records", len(c))
 			}
 			return

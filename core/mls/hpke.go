@@ -34,6 +34,12 @@ func (k *stdKEM) private(b []byte) (hpke.PrivateKey, error) {
 }
 
 func (k *stdKEM) checkPublic(public []byte) error {
+	if n, ok := mlkem768KeySize(k.kem); ok {
+		if len(public) != n || !mlkem768Valid(public) {
+			return fmt.Errorf("%w: public key", ErrMalformed)
+		}
+		return nil
+	}
 	_, err := k.kem.NewPublicKey(public)
 	return err
 }

@@ -24,40 +24,25 @@ func Join(cfg Config, signer crypto.Signer, bundle *KeyPackageBundle, welcomeMes
 
 // join enters a group, which is to be the successor of old where that is not nil.
 func (c Config) join(old *Group, signer crypto.Signer, bundle *KeyPackageBundle, welcomeMessage, tree []byte) (*Group, error) {
-	m, err := unmarshal(bytes.Clone(welcomeMessage), readMessage)
+	w, s, err := readWelcomeFor(bundle, welcomeMessage)
 	if err != nil {
 		return nil, err
-	}
-	if m.welcome == nil {
-		return nil, fmt.Errorf("%w: not a Welcome", ErrUnsupported)
-	}
-	s, err := suiteOf(bundle.kp.suite)
-	if err != nil {
-		return nil, err
-	}
-	if m.welcome.suite != s.id {
-		return nil, invalid("12.4.3.1", "welcome is for %v, the key package for %v", m.welcome.suite, s.id)
 	}
 	if err := s.checkSigner(signer, bundle.kp.leaf); err != nil {
 		return nil, err
 	}
-	secrets, err := m.welcome.openSecrets(s, bundle.kp.Ref(), bundle.initPrivate)
+	secrets, err := w.openSecrets(s, bundle.kp.Ref(), bundle.initPrivate)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(secrets.joinerSecret)
 	defer clear(secrets.pathSecret)
-	pskSecret, link, err := c.joinPSKs(s, secrets.psks, old)
+	j, link, err := c.welcomeJoiner(s, secrets, old)
 	if err != nil {
 		return nil, err
 	}
-	if len(secrets.joinerSecret) != s.nh {
-		return nil, invalid("8", "joiner secret of %d bytes", len(secrets.joinerSecret))
-	}
-	j := s.joinerFrom(secrets.joinerSecret, pskSecret)
-	clear(pskSecret)
 	defer j.wipe()
-	info, err := m.welcome.openGroupInfo(s, j.welcomeSecret)
+	info, err := w.openGroupInfo(s, j.welcomeSecret)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +70,39 @@ func (c Config) join(old *Group, signer crypto.Signer, bundle *KeyPackageBundle,
 	}
 	e.interim = s.interimHash(e.context.confirmedTranscriptHash, e.confirmationTag)
 	return newGroup(c, s, signer, own, e), nil
+}
+
+// readWelcomeFor decodes a Welcome of the suite of the bundle.
+func readWelcomeFor(bundle *KeyPackageBundle, welcomeMessage []byte) (*welcome, *suite, error) {
+	m, err := unmarshal(bytes.Clone(welcomeMessage), readMessage)
+	if err != nil {
+		return nil, nil, err
+	}
+	if m.welcome == nil {
+		return nil, nil, fmt.Errorf("%w: not a Welcome", ErrUnsupported)
+	}
+	s, err := suiteOf(bundle.kp.suite)
+	if err != nil {
+		return nil, nil, err
+	}
+	if m.welcome.suite != s.id {
+		return nil, nil, invalid("12.4.3.1", "welcome is for %v, the key package for %v", m.welcome.suite, s.id)
+	}
+	return m.welcome, s, nil
+}
+
+// welcomeJoiner mixes the PSKs into the joiner secret; link is the one that ties the
+// group to old.
+func (c *Config) welcomeJoiner(s *suite, secrets *groupSecrets, old *Group) (j joiner, link *pskID, err error) {
+	pskSecret, link, err := c.joinPSKs(s, secrets.psks, old)
+	if err != nil {
+		return joiner{}, nil, err
+	}
+	defer clear(pskSecret)
+	if len(secrets.joinerSecret) != s.nh {
+		return joiner{}, nil, invalid("8", "joiner secret of %d bytes", len(secrets.joinerSecret))
+	}
+	return s.joinerFrom(secrets.joinerSecret, pskSecret), link, nil
 }
 
 // joinTree takes the ratchet tree of a GroupInfo, or the one given, and

@@ -137,8 +137,11 @@ type KeyPackageOptions struct {
 	ExtraCapabilities Capabilities
 }
 
-// KeyPackageBundle is a KeyPackage with its private keys. Keep it until a
-// Welcome has used it (a last-resort one: until it expires), then destroy it.
+// KeyPackageBundle is a KeyPackage with its private keys. Keep it until the group
+// that a Welcome has led into is stored, then destroy it, and delete what
+// MarshalBinary gave: with its init key the Welcome, and all of the group's first
+// epoch, can be read again. Only one of last resort is kept longer, until it
+// expires or another has taken its place; it may lead into any number of groups.
 type KeyPackageBundle struct {
 	kp             *KeyPackage
 	initPrivate    []byte

@@ -35,12 +35,12 @@ type LeafNode struct {
 	Credential    Credential
 	Capabilities  Capabilities
 	Source        LeafSource
+	signed        uint32   // length of what is signed of raw
 	Lifetime      Lifetime // where Source is SourceKeyPackage
 	Extensions    []Extension
 
 	parentHash []byte // where Source is SourceCommit
-	signature  []byte
-	raw        []byte // the encoding
+	raw        []byte // the encoding, its signature included
 }
 
 // Extension returns the data of the leaf's extension of this type.
@@ -78,7 +78,8 @@ func readLeafNode(r *reader) *LeafNode {
 		r.fail("bad leaf node source %d", l.Source)
 	}
 	l.Extensions = readList(r, readExtension)
-	l.signature = r.vec()
+	l.signed = uint32(len(start) - len(r.b))
+	r.vec()
 	if r.err == nil {
 		l.raw = r.since(start)
 	}
@@ -121,7 +122,7 @@ func (l *LeafNode) detach(lists interner) *LeafNode {
 func (l *LeafNode) tbs(groupID []byte, index LeafIndex) []byte {
 	var w writer
 	if l.raw != nil {
-		w.raw(l.raw[:len(l.raw)-varintLen(len(l.signature))-len(l.signature)])
+		w.raw(l.raw[:l.signed])
 	} else {
 		l.encodeUnsigned(&w)
 	}
@@ -138,16 +139,17 @@ func (l *LeafNode) sign(s *suite, signer crypto.Signer, groupID []byte, index Le
 	if err != nil {
 		return err
 	}
-	l.signature = sig
 	var w writer
 	l.encodeUnsigned(&w)
+	l.signed = uint32(len(w.b))
 	w.vec(sig)
 	l.raw = w.b
 	return nil
 }
 
 func (l *LeafNode) verifySignature(s *suite, groupID []byte, index LeafIndex) bool {
-	return s.verifyWithLabel(l.SignatureKey, "LeafNodeTBS", l.tbs(groupID, index), l.signature)
+	signature := reader{b: l.raw[l.signed:]}
+	return s.verifyWithLabel(l.SignatureKey, "LeafNodeTBS", l.tbs(groupID, index), signature.vec())
 }
 
 // check verifies what §7.3 asks of a leaf by itself: that its capabilities

@@ -88,7 +88,7 @@ func (c *authenticatedContent) protect(s *suite, senderDataSecret []byte, use ke
 	m := &privateMessage{groupID: c.content.groupID, epoch: c.content.epoch, typ: c.content.typ, aad: c.content.aad}
 	d := senderData{leaf: LeafIndex(c.content.sender.index), generation: use.generation}
 	rand.Read(d.reuseGuard[:])
-	var w writer
+	w := writer{b: make([]byte, 0, padded(len(c.content.body)+len(c.signature)+len(c.confirmationTag)+8))}
 	w.raw(c.content.body)
 	c.encodeAuth(&w)
 	plaintext := w.b

@@ -1,5 +1,10 @@
 package mls
 
+import (
+	"fmt"
+	"slices"
+)
+
 // Seal encrypts an application message to the group and signs it; aad is
 // authenticated and readable by anybody. Take the changes and store them before
 // the message leaves the device: that is what keeps its key from being used twice.
@@ -81,4 +86,39 @@ func (g *Group) send(content *authenticatedContent) ([]byte, error) {
 		return nil, err
 	}
 	return g.protect(content)
+}
+
+// content frames a body of this member for the present epoch.
+func (g *Group) content(typ contentType, body, aad []byte) *authenticatedContent {
+	return &authenticatedContent{wireFormat: g.cfg.Handshakes.wireFormat(typ), content: framedContent{
+		groupID: g.cur.context.groupID, epoch: g.cur.context.epoch,
+		sender: memberSender(g.own), aad: slices.Clone(aad), typ: typ, body: body,
+	}}
+}
+
+// protect makes the message of signed content, encrypted or with a membership tag,
+// whichever it is framed for.
+func (g *Group) protect(content *authenticatedContent) ([]byte, error) {
+	if content.wireFormat == wirePublic {
+		m := &publicMessage{authenticatedContent: *content}
+		m.authenticate(g.suite, g.cur.secrets.membership, g.cur.contextRaw)
+		return marshal(&message{wireFormat: wirePublic, public: m}), nil
+	}
+	step, err := g.keys.send(g.own, content.content.typ.ratchet())
+	if err != nil {
+		return nil, err
+	}
+	return g.encrypt(content, step)
+}
+
+// encrypt encrypts signed content and makes the use of its key final.
+func (g *Group) encrypt(content *authenticatedContent, step *keyStep) ([]byte, error) {
+	m, err := content.protect(g.suite, g.cur.secrets.senderData, step.keyUse, g.cfg.Padding)
+	if err != nil {
+		step.discard()
+		return nil, fmt.Errorf("mls: encrypting: %w", err)
+	}
+	step.wipe()
+	step.apply(g.log)
+	return marshal(&message{wireFormat: wirePrivate, private: m}), nil
 }

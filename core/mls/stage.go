@@ -62,17 +62,6 @@ func (g *Group) applyPath(path *updatePath, out *outcome) ([]pathStep, error) {
 	return steps, out.checkCommitter()
 }
 
-// checkCommitter applies the rules about all members to the committer's new leaf.
-func (o *outcome) checkCommitter() error {
-	if err := o.tree.checkUnique(o.committer); err != nil {
-		return err
-	}
-	if !o.tree.census.credentialsSupported() {
-		return invalid("7.3", "a credential type in use is not supported by all members")
-	}
-	return nil
-}
-
 // follow derives the secrets of the next epoch and checks the confirmation tag.
 func (g *Group) follow(content *authenticatedContent, list []sourcedProposal, out *outcome, steps []pathStep) (next *epoch, err error) {
 	known := maps.Clone(g.cur.keys)
@@ -82,17 +71,12 @@ func (g *Group) follow(content *authenticatedContent, list []sourcedProposal, ou
 			fresh.wipe()
 		}
 	}()
-	for _, p := range list {
-		if p.typ != ProposalUpdate || !p.sender.isMember(g.own) {
-			continue
-		}
-		private := g.cached(p.ref).newPrivate
-		if private == nil {
-			return nil, fmt.Errorf("%w: no private key for the own update", ErrCorruptState)
-		}
-		// A copy: the cache is wiped with the epoch.
-		fresh[g.own.node()] = slices.Clone(private)
-		known[g.own.node()] = fresh[g.own.node()]
+	private, err := g.ownUpdate(list)
+	if err != nil {
+		return nil, err
+	}
+	if private != nil {
+		fresh[g.own.node()], known[g.own.node()] = private, private
 	}
 	commitSecret := make([]byte, g.suite.nh)
 	if path := content.content.commit.path; path != nil {
@@ -123,4 +107,20 @@ func (g *Group) follow(content *authenticatedContent, list []sourcedProposal, ou
 	next.interim = g.suite.interimHash(next.context.confirmedTranscriptHash, next.confirmationTag)
 	next.keys = g.cur.keys.carry(fresh, g.cur.tree, out.tree)
 	return next, nil
+}
+
+// ownUpdate returns a copy of the private key of the own Update in the list, nil
+// where there is none. The cache's is wiped with the epoch.
+func (g *Group) ownUpdate(list []sourcedProposal) ([]byte, error) {
+	for _, p := range list {
+		if p.typ != ProposalUpdate || !p.sender.isMember(g.own) {
+			continue
+		}
+		private := g.cached(p.ref).newPrivate
+		if private == nil {
+			return nil, fmt.Errorf("%w: no private key for the own update", ErrCorruptState)
+		}
+		return slices.Clone(private), nil
+	}
+	return nil, nil
 }

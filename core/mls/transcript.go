@@ -2,7 +2,7 @@ package mls
 
 // confirmedHash advances the confirmed transcript hash by a commit (RFC 9420 §8.2).
 func (s *suite) confirmedHash(interim []byte, c *authenticatedContent) []byte {
-	var w writer
+	w := writer{b: make([]byte, 0, len(c.content.body)+len(c.content.aad)+512)}
 	w.raw(interim)
 	w.u16(c.wireFormat)
 	c.content.encode(&w)

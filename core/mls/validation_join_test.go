@@ -120,13 +120,8 @@ func TestJoinValidation(t *testing.T) {
 		{"the same leaf twice", "7.3", retree(func(r *ratchetTree) { r.set(2, node{leaf: r.leaf(3)}) })},
 		{"leaf signature", ErrInvalidSignature, retree(func(r *ratchetTree) {
 			l := *r.leaf(0)
-			l.signature = bytes.Clone(l.signature)
-			l.signature[0] ^= 1
-			var w writer
-			l.raw = nil
-			l.encodeUnsigned(&w)
-			w.vec(l.signature)
-			l.raw = w.b
+			l.raw = bytes.Clone(l.raw)
+			l.raw[len(l.raw)-1] ^= 1
 			r.set(0, node{leaf: &l})
 		})},
 		{"unmerged leaves out of order", "7.1", reparent(func(p *parentNode) { p.unmerged = []LeafIndex{1, 0} })},

@@ -84,3 +84,49 @@ func (m *welcome) openGroupInfo(s *suite, welcomeSecret []byte) (*groupInfo, err
 	}
 	return unmarshal(b, readGroupInfo)
 }
+
+// welcome makes the Welcome for those added, nil if there is nobody (§12.4.3.1).
+func (g *Group) welcome(out *outcome, path *newPath, next *epoch, j joiner, withTree bool) ([]byte, error) {
+	if len(out.added) == 0 {
+		return nil, nil
+	}
+	s := g.suite
+	var extensions []Extension
+	if withTree {
+		extensions = []Extension{{Type: ExtRatchetTree, Data: marshal(out.tree)}}
+	}
+	info, err := next.groupInfo(s, g.signer, g.own, extensions)
+	if err != nil {
+		return nil, err
+	}
+	key, nonce := s.welcomeKey(j.welcomeSecret)
+	defer clear(key)
+	encrypted, err := s.seal(key, nonce, nil, marshal(info))
+	if err != nil {
+		return nil, err
+	}
+	w := &welcome{suite: s.id, groupInfo: encrypted, secrets: make([]encryptedGroupSecrets, len(out.added))}
+	err = inParallel(len(out.added), func(i int) (err error) {
+		secrets := marshalSecret(&groupSecrets{joinerSecret: j.joinerSecret, pathSecret: path.secretFor(out.added[i]), psks: out.psks})
+		defer clear(secrets)
+		kp := out.joiners[i]
+		w.secrets[i].newMember = s.keyPackageRef(kp.raw)
+		w.secrets[i].secrets, err = s.encryptWithLabel(kp.initKey, "Welcome", encrypted, secrets)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return marshal(&message{wireFormat: wireWelcome, welcome: w}), nil
+}
+
+// secretFor gives the path secret of the lowest node of the path above a leaf,
+// nil where there is no path.
+func (p *newPath) secretFor(leaf LeafIndex) []byte {
+	for k, step := range p.steps {
+		if step.node.covers(leaf) {
+			return p.secrets[k]
+		}
+	}
+	return nil
+}
