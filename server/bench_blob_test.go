@@ -18,7 +18,7 @@ import (
 func BenchmarkBlobUpload(b *testing.B) {
 	for _, parallel := range []int{1, 4} {
 		b.Run(fmt.Sprintf("parallel=%d", parallel), func(b *testing.B) {
-			f := start(b, func(c *Config) { c.Limits.BlobSize, c.Limits.BlobBytesPerDay = 1<<40, 1<<50 })
+			f := start(b, func(c *Config) { c.Limits.BlobSize, c.Limits.BlobBytesPerDay = 16<<30, 1<<50 })
 			alice := f.register("alice")
 			secret, data := random(32), random(mib)
 			must[qpcv1.CreateUploadResponse](alice.conn, &qpcv1.CreateUploadRequest{UploadSecret: secret, Size: uint64(b.N) * mib})
