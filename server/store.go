@@ -47,5 +47,8 @@ func storageLimits(l config.Limits) storage.Limits {
 		ChannelAddresses: l.ChannelAddresses,
 		ItemTTL:          l.QueueTTL,
 		ChannelTTL:       l.ChannelTTL,
+		UploadTTL:        l.UploadTTL,
+		BlobTTL:          l.BlobTTL,
+		BlobQuota:        l.BlobBytesPerDay,
 	}
 }

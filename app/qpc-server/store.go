@@ -14,8 +14,8 @@ import (
 )
 
 // newServer makes the server of cfg, with whatever store it names.
-func newServer(cfg config.Config, log *slog.Logger) (*server.Server, error) {
-	return server.New(cfg, log, server.WithStore(openStore))
+func newServer(cfg config.Config, log *slog.Logger, options ...server.Option) (*server.Server, error) {
+	return server.New(cfg, log, append(options, server.WithStore(openStore))...)
 }
 
 func openStore(ctx context.Context, url storage.URL, limits storage.Limits, keyHash []byte) (storage.Store, error) {

@@ -70,5 +70,8 @@ func sharedDatabase(ctx context.Context, cfg config.Config, now time.Time) []Fin
 	if report.Plain {
 		findings = append(findings, Finding{Warning, "the connection to the database crosses the network without TLS: add sslmode=verify-full to store.url"})
 	}
+	if cfg.BlobURL == "" {
+		findings = append(findings, Finding{Warning, "files lie in this server's data folder: a second server of the database would not find them; set blob_url before there is one"})
+	}
 	return append(findings, ok(fmt.Sprintf("PostgreSQL %s at %s answers, the database's schema is this version's", report.Version, cfg.Store.URL))...)
 }

@@ -77,6 +77,10 @@ func TestLoadErrors(t *testing.T) {
 		"bad limit":            {"data_dir = \"/d\"\n[limits]\nqueue_items = 0\n", "limits.queue_items = 0 is too small"},
 		"bad ttl":              {"data_dir = \"/d\"\n[limits]\nqueue_ttl = \"1m\"\n", "limits.queue_ttl"},
 		"bad store":            {"data_dir = \"/d\"\n[store]\nurl = \"mysql://qpc@db/qpc\"\n", "store.url: the store's URL is not one such as postgres://"},
+		"bad blob url":         {"data_dir = \"/d\"\nblob_url = \"/srv/blobs\"\n", "blob_url"},
+		"bad blob size":        {"data_dir = \"/d\"\n[limits]\nblob_size = 100\n", "limits.blob_size = 100 is too small"},
+		"huge blob size":       {"data_dir = \"/d\"\n[limits]\nblob_size = 17179869185\n", "limits.blob_size = 17179869185 is too large"},
+		"bad blob ttl":         {"data_dir = \"/d\"\n[limits]\nblob_ttl = \"1s\"\n", "limits.blob_ttl"},
 		"bad rate":             {"data_dir = \"/d\"\n[rates.auth]\nburst = 0\n", "rates.auth"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -58,6 +58,19 @@ var (
 	ErrChannelFull = errors.New("channel would have more addresses than allowed")
 	// ErrEpochRange: the epoch is larger than MaxEpoch.
 	ErrEpochRange = errors.New("epoch is out of range")
+
+	// ErrUnknownBlob: there is no such blob, or it is out of time or deleted.
+	ErrUnknownBlob = errors.New("no such blob")
+	// ErrBlobGone: a blob had this name and is out of time or deleted.
+	ErrBlobGone = errors.New("blob is gone")
+	// ErrBlobConflict: the blob has another size, digest or hash.
+	ErrBlobConflict = errors.New("blob is another one")
+	// ErrBlobFinished: the upload was finished and takes no further chunk.
+	ErrBlobFinished = errors.New("upload is finished")
+	// ErrBlobIncomplete: chunks are missing.
+	ErrBlobIncomplete = errors.New("chunks are missing")
+	// ErrBlobQuota: the count would be more than Limits.BlobQuota.
+	ErrBlobQuota = errors.New("quota of blobs is used up")
 )
 
 // StaleError: an epoch is not one that the channel accepts.

@@ -234,14 +234,17 @@ func TestOppositeOrders(t *testing.T) {
 func TestErrorsAreDiscreet(t *testing.T) {
 	s := openAt(t, newURL(t), storage.DefaultLimits())
 	d, channel := oneQueue(t, s)
-	_, err := s.pool.Exec(t.Context(), `DROP TABLE queue_items, channel_addresses, revoked_devices; ALTER TABLE accounts RENAME COLUMN record TO gone`, pgx.QueryExecModeSimpleProtocol)
+	_, err := s.pool.Exec(t.Context(), `DROP TABLE queue_items, channel_addresses, revoked_devices, blob_chunks, blob_quotas; ALTER TABLE accounts RENAME COLUMN record TO gone`, pgx.QueryExecModeSimpleProtocol)
 	must(t, err)
 	_, post := s.Post(t.Context(), newPost(channel, storage.ItemID{9}))
 	_, _, fetch := s.FetchItems(t.Context(), d.Queue, 0, 1, 1)
 	_, account := s.AccountByName(t.Context(), "ada")
 	_, create := s.CreateAccount(t.Context(), storage.NewAccount{ID: [16]byte{9}, Name: "ada-too"})
-	secrets := []string{"ada", fmt.Sprintf("%x", d.Queue[:]), fmt.Sprintf("%x", channel[:]), string(d.Queue[:])}
-	for name, err := range map[string]error{"post": post, "fetch": fetch, "account": account, "create": create} {
+	name := storage.BlobName{7, 7, 7, 7}
+	_, blob := s.CreateBlob(t.Context(), storage.NewBlob{Name: name, Size: 1, ChunkSize: 1, Now: today})
+	_, chunks := s.BlobChunks(t.Context(), name)
+	secrets := []string{"ada", fmt.Sprintf("%x", name[:4]), fmt.Sprintf("%x", d.Queue[:]), fmt.Sprintf("%x", channel[:]), string(d.Queue[:])}
+	for name, err := range map[string]error{"post": post, "fetch": fetch, "account": account, "create": create, "blob": blob, "chunks": chunks} {
 		if err == nil {
 			t.Errorf("%s: no error from a broken database", name)
 			continue

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"maps"
 	"os"
 	"sync"
@@ -21,8 +20,13 @@ func TestMigrateFromFirstSchema(t *testing.T) {
 	must(t, err)
 	u := emptyURL(t)
 	must(t, postgrestest.Shared(t).Exec(t.Context(), postgrestest.DatabaseName(u), string(text)))
+	if _, err := Check(t.Context(), storage.URL(u), nil); !errors.Is(err, storage.ErrSchemaOlder) {
+		t.Errorf("check: got %v, want ErrSchemaOlder", err)
+	}
 	s := openAt(t, u, storage.DefaultLimits())
 	storagetest.CheckFirstSchema(t, s)
+	_, err = Check(t.Context(), storage.URL(u), nil)
+	must(t, err)
 }
 
 // Servers that start at the same time wait for the one that migrates.
@@ -64,14 +68,10 @@ func TestOpenRefusesNewerSchema(t *testing.T) {
 func TestInterruptedMigration(t *testing.T) {
 	u := newURL(t)
 	before := dump(t, u)
-	first, err := fs.ReadFile(migrations, "migrations/00001_initial.sql")
-	must(t, err)
 	cfg, err := parseURL(storage.URL(u))
 	must(t, err)
-	later := fstest.MapFS{
-		"00001_initial.sql": {Data: first},
-		"90002_half.sql":    {Data: []byte("-- +goose Up\nCREATE TABLE half (n int);\nDROP TABLE invites;\nSELECT 1 / 0;\n")},
-	}
+	later := present(t)
+	later["90002_half.sql"] = &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE half (n int);\nDROP TABLE invites;\nSELECT 1 / 0;\n")}
 	if err := migrateTo(t.Context(), cfg.ConnConfig, later); err == nil {
 		t.Fatal("the migration went through")
 	}
@@ -137,4 +137,18 @@ func TestKeysOfOthers(t *testing.T) {
 	if r, err := Check(t.Context(), storage.URL(u), []byte("ours")); err != nil || r.Version == "" || r.Clock.IsZero() || r.Plain {
 		t.Errorf("check: %+v, %v", r, err)
 	}
+}
+
+// present is the migrations that there are.
+func present(t *testing.T) fstest.MapFS {
+	t.Helper()
+	entries, err := migrations.ReadDir("migrations")
+	must(t, err)
+	files := make(fstest.MapFS)
+	for _, e := range entries {
+		text, err := migrations.ReadFile("migrations/" + e.Name())
+		must(t, err)
+		files[e.Name()] = &fstest.MapFile{Data: text}
+	}
+	return files
 }

@@ -57,6 +57,9 @@ INSERT INTO channel_keys SELECT number, n, '' FROM channels, generate_series(1, 
 INSERT INTO channel_winners SELECT number, n, '' FROM channels, generate_series(1, 4) n;
 INSERT INTO channel_addresses SELECT number, n::text::bytea FROM channels, generate_series(1, 4) n;
 INSERT INTO channel_items SELECT number, n::text::bytea, n, number FROM channels, generate_series(1, 4) n;
+INSERT INTO blobs SELECT sha256(n::text::bytea), 40, 10, n % 3, n, NULL FROM generate_series(1, 2000) n;
+INSERT INTO blob_chunks SELECT name, n, name, true FROM blobs, generate_series(1, 4) n;
+INSERT INTO blob_quotas SELECT sha256(n::text::bytea), n, 1 FROM generate_series(1, 2000) n;
 `
 
 // checkPlans fails where a statement would read a table, or an index, from end
@@ -79,7 +82,7 @@ func checkPlans(t *testing.T, statements map[string]struct{}) {
 	for _, state := range []struct{ name, prepare string }{
 		{"new tables", ``},
 		{"tables of a few rows", strings.ReplaceAll(fill, "2000", "3") + `; ANALYZE`},
-		{"full tables", `TRUNCATE accounts, invites, channels CASCADE; TRUNCATE queue_items, channel_items; ` + fill + `; ANALYZE`},
+		{"full tables", `TRUNCATE accounts, invites, channels, blobs CASCADE; TRUNCATE queue_items, channel_items, blob_quotas; ` + fill + `; ANALYZE`},
 	} {
 		exec(state.prepare)
 		explained := 0

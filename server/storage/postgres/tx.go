@@ -184,14 +184,22 @@ func blobs(list [][]byte) [][]byte {
 	return all
 }
 
-// id16 reads a column of 16 bytes.
-type id16 [16]byte
+// id16 and id32 read a column of 16 or 32 bytes.
+type (
+	id16 [16]byte
+	id32 [32]byte
+)
 
 // ScanBytes is for pgx.
-func (id *id16) ScanBytes(b []byte) error {
+func (id *id16) ScanBytes(b []byte) error { return scanID(id[:], b) }
+
+// ScanBytes is for pgx.
+func (id *id32) ScanBytes(b []byte) error { return scanID(id[:], b) }
+
+func scanID(id, b []byte) error {
 	if len(b) != len(id) {
 		return fmt.Errorf("id of %d bytes", len(b))
 	}
-	copy(id[:], b)
+	copy(id, b)
 	return nil
 }

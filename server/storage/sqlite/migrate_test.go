@@ -3,7 +3,6 @@ package sqlite
 import (
 	"database/sql"
 	"errors"
-	"io/fs"
 	"os"
 	"slices"
 	"sync"
@@ -31,7 +30,11 @@ func TestMigrateFromFirstSchema(t *testing.T) {
 	db := openRaw(t, path)
 	_, err = db.Exec(string(text))
 	must(t, err)
+	if err := Check(t.Context(), path); !errors.Is(err, storage.ErrSchemaOlder) {
+		t.Errorf("check: got %v, want ErrSchemaOlder", err)
+	}
 	storagetest.CheckFirstSchema(t, openAt(t, path, storage.DefaultLimits()))
+	must(t, Check(t.Context(), path))
 }
 
 // A server and commands may be the first to open a file at the same time.
@@ -59,12 +62,8 @@ func TestInterruptedMigration(t *testing.T) {
 	must(t, openAt(t, path, storage.DefaultLimits()).Close())
 	db := openRaw(t, path)
 	before := schemaOf(t, db)
-	first, err := fs.ReadFile(migrations, "migrations/00001_initial.sql")
-	must(t, err)
-	later := fstest.MapFS{
-		"00001_initial.sql": {Data: first},
-		"90002_half.sql":    {Data: []byte("-- +goose Up\nCREATE TABLE half (n INTEGER);\nDROP TABLE invites;\nSELECT * FROM nowhere;\n")},
-	}
+	later := present(t)
+	later["90002_half.sql"] = &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE half (n INTEGER);\nDROP TABLE invites;\nSELECT * FROM nowhere;\n")}
 	if err := migrateTo(t.Context(), db, later); err == nil {
 		t.Fatal("the migration went through")
 	}
@@ -113,4 +112,18 @@ func TestOpenRefusesNewerSchema(t *testing.T) {
 	if string(before) != string(after) {
 		t.Error("the database was changed")
 	}
+}
+
+// present is the migrations that there are.
+func present(t *testing.T) fstest.MapFS {
+	t.Helper()
+	entries, err := migrations.ReadDir("migrations")
+	must(t, err)
+	files := make(fstest.MapFS)
+	for _, e := range entries {
+		text, err := migrations.ReadFile("migrations/" + e.Name())
+		must(t, err)
+		files[e.Name()] = &fstest.MapFile{Data: text}
+	}
+	return files
 }

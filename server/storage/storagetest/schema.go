@@ -91,7 +91,11 @@ func CheckFirstSchema(t testing.TB, s storage.Store) {
 	equal(t, "its seq", posted.ChannelSeq, 1)
 	equal(t, "next seq", post(t, s, newPost(firstChannel, 8, "third")).ChannelSeq, 4)
 	equal(t, "one queue", texts(t, s, one.Queue), "second commit third")
+	// what later schemas brought can be used
+	blob := finishedBlob(t, s)
+	equal(t, "chunks", chunks(t, s, blob.Name), "[0 1 2 3 4]")
 	expireAll(t, s, today.Add(100*day), 100)
+	equal(t, "gone blobs", len(goneNames(t, s, today.Add(100*day))), 1)
 	equal(t, "after expiry", texts(t, s, two.Queue), "")
 	addDevice(t, s, firstAccount)
 	_, err = s.CreateAccount(t.Context(), func() storage.NewAccount { n := newAccount("ben"); n.Now = today.Add(time.Hour); return n }())
