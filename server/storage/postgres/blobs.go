@@ -209,32 +209,38 @@ func (s *Store) StoredChunk(ctx context.Context, c storage.BlobChunk) error {
 func (s *Store) FinishBlob(ctx context.Context, name storage.BlobName, hash [32]byte, now time.Time) (storage.Blob, error) {
 	var row blobRow
 	err := s.change(ctx, func(t *tx) (err error) {
-		if row, err = t.liveBlob(lockBlob, name, now); err != nil {
-			return err
-		}
-		if row.state == finished {
-			if !bytes.Equal(row.hash, hash[:]) {
-				return storage.ErrBlobConflict
-			}
-			return nil
-		}
-		var stored int
-		if err := t.get(into(&stored), `SELECT count(*) FROM blob_chunks WHERE blob = $1 AND stored`, name[:]); err != nil {
-			return fmt.Errorf("count chunks: %w", err)
-		}
-		if stored < row.blob(name).Chunks() {
-			return storage.ErrBlobIncomplete
-		}
-		row.state, row.due = finished, storage.DueDay(now, s.limits.BlobTTL)
-		if _, err := t.exec(`UPDATE blobs SET state = $2, due = $3, hash = $4 WHERE name = $1`, name[:], row.state, row.due, hash[:]); err != nil {
-			return fmt.Errorf("finish blob: %w", err)
-		}
-		return nil
+		row, err = t.finishBlob(name, hash, now, s.limits.BlobTTL)
+		return err
 	})
 	if err != nil {
 		return storage.Blob{}, err
 	}
 	return row.blob(name), nil
+}
+
+func (t *tx) finishBlob(name storage.BlobName, hash [32]byte, now time.Time, ttl time.Duration) (blobRow, error) {
+	row, err := t.liveBlob(lockBlob, name, now)
+	if err != nil {
+		return row, err
+	}
+	if row.state == finished {
+		if !bytes.Equal(row.hash, hash[:]) {
+			return row, storage.ErrBlobConflict
+		}
+		return row, nil
+	}
+	var stored int
+	if err := t.get(into(&stored), `SELECT count(*) FROM blob_chunks WHERE blob = $1 AND stored`, name[:]); err != nil {
+		return row, fmt.Errorf("count chunks: %w", err)
+	}
+	if stored < row.blob(name).Chunks() {
+		return row, storage.ErrBlobIncomplete
+	}
+	row.state, row.due = finished, storage.DueDay(now, ttl)
+	if _, err := t.exec(`UPDATE blobs SET state = $2, due = $3, hash = $4 WHERE name = $1`, name[:], row.state, row.due, hash[:]); err != nil {
+		return row, fmt.Errorf("finish blob: %w", err)
+	}
+	return row, nil
 }
 
 // DeleteBlob ends a blob or an upload.
