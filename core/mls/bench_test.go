@@ -27,6 +27,7 @@ func BenchmarkMLS(b *testing.B) {
 		{"add-commit", benchAdd},
 		{"remove-commit", benchRemove},
 		{"join", benchJoin},
+		{"join-tree-apart", benchJoinApart},
 		{"external-join", benchExternalJoin},
 		{"process-external", benchProcessExternal},
 		{"seal-1KiB", benchSeal},
@@ -110,6 +111,7 @@ func benchCommit(b *testing.B, m *madeGroup, o CommitOptions) {
 		m.alice.g.DiscardPending()
 		m.alice.g.TakeChanges()
 	}
+	m.alice.restore() // as many generations as that nobody would skip
 	b.ReportMetric(float64(size), "message-B")
 }
 
@@ -158,6 +160,19 @@ func benchJoin(b *testing.B, m *madeGroup) {
 		})
 	}
 	b.ReportMetric(float64(len(m.welcome)), "welcome-B")
+}
+
+// benchJoinApart joins as one does in a big group: with the tree beside the Welcome, which is
+// hashed and decrypted as a whole several times.
+func benchJoinApart(b *testing.B, m *madeGroup) {
+	for b.Loop() {
+		m.laps.time(func() {
+			if _, err := Join(m.bob.cfg, m.bob.signer, m.bundle, m.apart.Welcome, m.apartTree); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+	b.ReportMetric(float64(len(m.apart.Welcome)), "welcome-B")
 }
 
 // benchExternalJoin makes the commit by which a newcomer enters, and its group.

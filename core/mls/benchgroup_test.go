@@ -19,9 +19,12 @@ type madeGroup struct {
 	bob     *peer           // the last leaf
 	bundle  *KeyPackageBundle
 	welcome []byte
-	secrets map[nodeIndex][]byte // of the secret tree that alice and bob start from
-	chain   [][]byte             // alice's next commits, each of an update
-	records records              // bob's, before the chain
+	// apart is another way in, with the tree not in the Welcome.
+	apart     *StagedCommit
+	apartTree []byte
+	secrets   map[nodeIndex][]byte // of the secret tree that alice and bob start from
+	chain     [][]byte             // alice's next commits, each of an update
+	records   records              // bob's, before the chain
 
 	laps        laps // of the benchmark that has the group
 	most, limit int  // bytes that it took, and how many it may
@@ -44,6 +47,11 @@ func makeGroup(t testing.TB, id Suite, shape string, n int) *madeGroup {
 	m.start(shape)
 	m.bob.keyPackage()
 	m.bundle = m.bob.bundle
+	m.apart = m.alice.commit(CommitOptions{Proposals: []Proposal{AddProposal(m.bundle.KeyPackage())}, OmitTree: true})
+	if m.apartTree, err = m.apart.RatchetTree(); err != nil {
+		t.Fatal(err)
+	}
+	m.alice.g.DiscardPending()
 	added := m.alice.commit(CommitOptions{Proposals: []Proposal{AddProposal(m.bundle.KeyPackage())}})
 	m.welcome = added.Welcome
 	m.alice.merge()

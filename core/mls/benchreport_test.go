@@ -140,7 +140,7 @@ func (r *benchReport) setFloor(row benchRow, m *madeGroup) {
 		if row.shape == flat {
 			floor, e.target = (n-1)*p.hpkeSeal/min(cores, n-1), 1.3
 		}
-	case "join":
+	case "join", "join-tree-apart":
 		floor, e.target = n*p.verify/min(cores, n)+m.treeHashing(), 1.5
 	case "external-join":
 		floor = n*p.verify/min(cores, n) + m.treeHashing()

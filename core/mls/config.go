@@ -29,7 +29,9 @@ type AuthenticationService interface {
 	ValidateExternalSender(groupID []byte, s ExternalSender) error
 }
 
-// Config is what all groups of a client have in common.
+// Config is what all groups of a client have in common. All members of a group need to
+// have the same Handshakes and Forward, and AuthenticationServices that decide alike: a
+// commit that some take and others refuse divides the group.
 type Config struct {
 	Auth AuthenticationService // required
 	// Now is the clock; nil means time.Now.

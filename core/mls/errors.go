@@ -60,7 +60,7 @@ var (
 	// processed. Process that first, then the commit again.
 	ErrMissingProposal = errors.New("mls: commit refers to an unknown proposal")
 	// ErrTooManyProposals: the sender has proposed to leave already, or more in this
-	// epoch than is kept of one sender. Drop it.
+	// epoch than is kept of one sender. Drop it; of one's own: commit, or wait for a commit.
 	ErrTooManyProposals = errors.New("mls: too many proposals by one sender")
 	// ErrPublicHandshake: a member sent a handshake message as a PublicMessage, which
 	// Config.Handshakes does not allow. Drop it.

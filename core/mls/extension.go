@@ -154,8 +154,15 @@ func (c requiredCapabilities) encode(w *writer) {
 	w.u16s(c.credentials)
 }
 
+// readRequiredCapabilities refuses what no leaf could fulfil but by naming ids twice.
 func readRequiredCapabilities(r *reader) requiredCapabilities {
-	return requiredCapabilities{r.u16s(), r.u16s(), r.u16s()}
+	c := requiredCapabilities{r.u16s(), r.u16s(), r.u16s()}
+	for _, list := range [][]uint16{c.extensions, c.proposals, c.credentials} {
+		if len(list) > maxCapabilities {
+			r.fail("%d required capabilities of a kind", len(list))
+		}
+	}
+	return c
 }
 
 func requiredCapabilitiesOf(context []Extension) (requiredCapabilities, error) {

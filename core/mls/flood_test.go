@@ -9,22 +9,31 @@ import (
 func TestProposalFlood(t *testing.T) {
 	peers := newGroupOf(t, SuiteX25519, 3)
 	alice, bob, carol := peers[0], peers[1], peers[2]
-	for i := range maxProposals + 10 {
+	for i := range maxProposals {
 		m, err := bob.g.ProposeUpdate([]Extension{{Type: 0x2a2a, Data: []byte{byte(i)}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if i < maxProposals {
-			alice.process(m)
-		} else {
-			alice.refuses(m, ErrTooManyProposals)
-		}
+		alice.process(m)
+	}
+	bob.save()
+	_, err := bob.g.ProposeUpdate(nil)
+	expect(t, err, ErrTooManyProposals)
+	_, err = bob.g.Propose(ExternalPSKProposal([]byte("id")))
+	expect(t, err, ErrTooManyProposals)
+	if len(bob.g.TakeChanges()) != 0 {
+		t.Error("proposals that are not made change the group")
+	}
+	for range 10 {
+		alice.refuses(bob.forgeUpdate(func(*LeafNode) {}, bob.g.own), ErrTooManyProposals)
 	}
 	leave, err := carol.g.ProposeSelfRemove()
 	if err != nil {
 		t.Fatal(err)
 	}
 	alice.process(leave)
+	_, err = carol.g.ProposeSelfRemove()
+	expect(t, err, ErrTooManyProposals)
 	// The same leave under other additional data is another proposal.
 	again := carol.g.content(contentProposal, marshal(&Proposal{typ: ProposalSelfRemove}), []byte("again"))
 	again.content.proposal = &Proposal{typ: ProposalSelfRemove}
@@ -67,6 +76,10 @@ func TestInputOutOfProportion(t *testing.T) {
 	for name, decode := range map[string]func() error{
 		"commit": func() error { _, err := unmarshal(commitOfMany.b, readCommit); return err },
 		"tree":   func() error { _, err := parseTree(s, treeOfBlanks.b); return err },
+		"required capabilities": func() error {
+			list := make([]uint16, maxCapabilities+1) // of the same id, all fulfilled
+			return checkContextExtensions([]Extension{RequiredCapabilitiesExtension(Capabilities{Proposals: list})})
+		},
 		"capabilities": func() error {
 			_, err := unmarshal(capabilities, readCapabilities)
 			return err

@@ -12,6 +12,7 @@ type groupInfo struct {
 	confirmationTag []byte
 	signer          LeafIndex
 	signature       []byte
+	unsigned        []byte // the encoding but for the signature, of one that was read
 }
 
 func (g *groupInfo) encodeUnsigned(w *writer) {
@@ -27,19 +28,28 @@ func (g *groupInfo) encode(w *writer) {
 }
 
 func readGroupInfo(r *reader) *groupInfo {
-	return &groupInfo{
-		context: readGroupContext(r), extensions: readList(r, readExtension), confirmationTag: r.vec(),
-		signer: LeafIndex(r.u32()), signature: r.vec(),
+	start := r.b
+	g := &groupInfo{
+		context: readGroupContext(r), extensions: readList(r, readExtension), confirmationTag: r.vec(), signer: LeafIndex(r.u32()),
 	}
+	if r.err == nil {
+		g.unsigned = r.since(start)
+	}
+	g.signature = r.vec()
+	return g
 }
 
 func (g *groupInfo) tbs() []byte {
+	if g.unsigned != nil {
+		return g.unsigned // a big group's is megabytes, with the tree inside
+	}
 	var w writer
 	g.encodeUnsigned(&w)
 	return w.b
 }
 
 func (g *groupInfo) sign(s *suite, signer crypto.Signer) (err error) {
+	g.unsigned = nil
 	g.signature, err = s.signWithLabel(signer, "GroupInfoTBS", g.tbs())
 	return err
 }

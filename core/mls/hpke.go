@@ -38,10 +38,13 @@ func (k *stdKEM) checkPublic(public []byte) error {
 		if len(public) != n || !mlkem768Valid(public) {
 			return fmt.Errorf("%w: public key", ErrMalformed)
 		}
-		return nil
+	} else if _, err := k.kem.NewPublicKey(public); err != nil {
+		return err
 	}
-	_, err := k.kem.NewPublicKey(public)
-	return err
+	if endsInX25519(k.kem) && hasLowOrder25519(public[len(public)-32:]) {
+		return fmt.Errorf("%w: public key of low order", ErrMalformed)
+	}
+	return nil
 }
 
 func (k *stdKEM) seal(public, info, plaintext []byte) (enc, ciphertext []byte, err error) {

@@ -189,5 +189,27 @@ func (e *epoch) joinKeys(own, signer LeafIndex, bundle *KeyPackageBundle, pathSe
 		e.keys = derived
 	}
 	e.keys[own.node()] = slices.Clone(bundle.encryptPrivate)
+	if err := e.checkJoinKeys(own); err != nil {
+		e.keys.wipe()
+		return err
+	}
+	return nil
+}
+
+// checkJoinKeys refuses to join without the key of a node above that does not have one's
+// own leaf as unmerged: others would seal to that key alone, and this member could
+// follow none of their commits.
+func (e *epoch) checkJoinKeys(own LeafIndex) error {
+	root := e.tree.root()
+	for x := own.node(); x != root; {
+		x = x.parent()
+		p := e.tree.node(x).parent
+		if p == nil || e.keys[x] != nil {
+			continue
+		}
+		if _, unmerged := slices.BinarySearch(p.unmerged, own); !unmerged {
+			return invalid("12.4.3.1", "no path secret for node %d", x)
+		}
+	}
 	return nil
 }

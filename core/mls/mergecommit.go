@@ -26,6 +26,17 @@ func (g *Group) DiscardPending() {
 	g.log.delete(recordPending)
 }
 
+// Discard wipes a staged commit that is not going to be merged, of another member
+// or the own pending one. What has been merged, or whose epoch is over, stays as it is.
+func (g *Group) Discard(s *StagedCommit) {
+	switch {
+	case g.pending == s:
+		g.DiscardPending()
+	case s.base == g.cur:
+		s.wipe()
+	}
+}
+
 // Merge applies a staged commit: the epoch it ends becomes a past one, its
 // proposals are forgotten, and a pending commit of one's own that is not this
 // one is discarded. Where the commit removes this member, the group becomes

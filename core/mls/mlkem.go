@@ -6,7 +6,7 @@ import (
 )
 
 // HPKE's ids of the KEMs whose public keys begin with one of ML-KEM-768 (and end,
-// in X-Wing, with one of X25519, as which any 32 bytes will do).
+// in X-Wing, with one of X25519, as which any 32 bytes will do that are not of low order).
 const (
 	kemMLKEM768 = 0x0041
 	kemXWing    = 0x647a

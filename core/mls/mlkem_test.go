@@ -1,6 +1,7 @@
 package mls
 
 import (
+	"bytes"
 	"math/rand"
 	"slices"
 	"testing"
@@ -34,7 +35,7 @@ func TestPublicKeyCheck(t *testing.T) {
 		if refused > 0 {
 			t.Fatalf("%v: a good key is refused", s.id)
 		}
-		for _, key := range [][]byte{nil, public[1:], append(slices.Clone(public), 0), make([]byte, len(public))} {
+		for _, key := range [][]byte{nil, public[1:], append(slices.Clone(public), 0), bytes.Repeat([]byte{2}, len(public))} {
 			try(key)
 		}
 		for range 2000 {

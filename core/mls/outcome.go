@@ -1,6 +1,9 @@
 package mls
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // outcome is what the proposals of a commit do: a new tree and new extensions.
 type outcome struct {
@@ -23,6 +26,9 @@ type outcome struct {
 // apply checks the proposals of a commit and applies them to a copy of the
 // tree, in the order of RFC 9420 §12.3: extensions, updates, removals, additions.
 func (g *Group) apply(committer sender, list []sourcedProposal) (*outcome, error) {
+	if g.cur.context.epoch == math.MaxUint64 {
+		return nil, invalid("8.1", "no epoch comes after this one")
+	}
 	if err := checkList(committer, list); err != nil {
 		return nil, err
 	}

@@ -113,8 +113,8 @@ func (g *Group) resolve(committer sender, list []proposalOrRef) ([]sourcedPropos
 // gather gives the proposals of an own commit: those asked for, and of those
 // received all that go together with them. Of several for one leaf, its own
 // leaving counts first, then what is asked for, then the latest. A PSK that is
-// missing here, a KeyPackage past its lifetime and a self-remove that not all
-// members support are left out.
+// missing here, or another's of an epoch of this group, a KeyPackage past its lifetime
+// and a self-remove that not all members support are left out.
 func (g *Group) gather(asked []Proposal) []sourcedProposal {
 	var list []sourcedProposal
 	taken := map[string]bool{}
@@ -141,13 +141,20 @@ func (g *Group) gather(asked []Proposal) []sourcedProposal {
 	for _, p := range slices.Backward(g.proposals) {
 		own := p.sender.isMember(g.own) && p.typ == ProposalUpdate || p.typ == ProposalRemove && p.removed == g.own
 		useless := p.typ == ProposalSelfRemove || // taken before, if at all
-			p.typ == ProposalPSK && !g.hasPSK(p.psk) ||
+			p.typ == ProposalPSK && (g.shutsOut(p) || !g.hasPSK(p.psk)) ||
 			p.typ == ProposalAdd && !p.keyPackage.leaf.Lifetime.Contains(g.cfg.now())
 		if !own && !useless && !p.rejected {
 			claim(p.sourcedProposal)
 		}
 	}
 	return settleReInit(list)
+}
+
+// shutsOut tells of another's proposal of a PSK that only those have who were in
+// an epoch of this group: whoever has come since, or comes by the same commit,
+// could not follow.
+func (g *Group) shutsOut(p *cachedProposal) bool {
+	return p.psk.typ == pskResumption && bytes.Equal(p.psk.groupID, g.cur.context.groupID) && !p.sender.isMember(g.own)
 }
 
 // slot names what a proposal is about: only one proposal of a commit may be.

@@ -85,7 +85,8 @@ func ExternalPSKProposal(id []byte) Proposal {
 
 // ResumptionPSKProposal mixes the resumption PSK of an epoch of a group into the
 // next epoch (RFC 9420 §8.6), of this group or of another one: only who has been a member
-// then can follow, see Config.ResumptionPSK.
+// then can follow, see Config.ResumptionPSK. Another member's of an epoch of this
+// group is not committed unless asked for, since it shuts out all who have come since.
 func ResumptionPSKProposal(groupID []byte, epoch uint64) Proposal {
 	return Proposal{typ: ProposalPSK, psk: pskID{
 		typ: pskResumption, usage: usageApplication, groupID: bytes.Clone(groupID), epoch: epoch,

@@ -67,12 +67,12 @@ func TestResumptionPSK(t *testing.T) {
 			}
 			bob.save()
 			deliver(m, bob, peers)
-			s = carol.commit(CommitOptions{Proposals: []Proposal{ResumptionPSKProposal(carol.g.ID(), 2)}, AddOnly: true})
+			s = bob.commit(CommitOptions{Proposals: []Proposal{ResumptionPSKProposal(bob.g.ID(), 2)}, AddOnly: true})
 			if len(s.Proposals) != 2 || len(s.Updated) != 0 {
-				t.Errorf("commits %+v", s)
+				t.Errorf("commits %+v", s.Proposals)
 			}
-			carol.merge()
-			deliver(s.Message, carol, peers)
+			bob.merge()
+			deliver(s.Message, bob, peers)
 			agree(t, peers...)
 
 			// Of another group, and of an epoch that only one application has kept.
@@ -129,6 +129,34 @@ func TestResumptionPSK(t *testing.T) {
 			agree(t, alice, bob, carol, dave)
 		})
 	}
+}
+
+// TestProposedPSKShutsNobodyOut: by proposing a PSK of an epoch of the group a member cannot
+// make others' commits shut out who came later, or comes by them.
+func TestProposedPSKShutsNobodyOut(t *testing.T) {
+	peers := newGroupOf(t, SuiteX25519, 2)
+	alice, mallory := peers[0], peers[1]
+	was := alice.g.Epoch()
+	dave, erin := newPeer(t, SuiteX25519, "dave"), newPeer(t, SuiteX25519, "erin")
+	s := alice.commit(CommitOptions{Proposals: []Proposal{AddProposal(dave.keyPackage())}})
+	alice.merge()
+	mallory.process(s.Message)
+	dave.join(s.Welcome)
+	for _, epoch := range []uint64{was, alice.g.Epoch()} {
+		m, err := mallory.g.Propose(ResumptionPSKProposal(mallory.g.ID(), epoch))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mallory.save()
+		alice.process(m)
+		dave.process(m)
+	}
+	s = alice.commit(CommitOptions{Proposals: []Proposal{AddProposal(erin.keyPackage())}})
+	alice.merge()
+	dave.process(s.Message)
+	mallory.process(s.Message)
+	erin.join(s.Welcome)
+	agree(t, alice, mallory, dave, erin)
 }
 
 // One group's resumption PSK proves a membership in it to another.

@@ -72,6 +72,9 @@ func (g *Group) propose(p *Proposal, newPrivate []byte) ([]byte, error) {
 	if err := g.checkProposal(p, memberSender(g.own), g.cur.context.extensions); err != nil {
 		return nil, err
 	}
+	if !g.hasRoom(memberSender(g.own), p.typ) {
+		return nil, ErrTooManyProposals // the others would refuse it, and any commit of it
+	}
 	content := g.content(contentProposal, marshal(p), nil)
 	content.content.proposal = p
 	out, err := g.send(content)

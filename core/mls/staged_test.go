@@ -77,3 +77,58 @@ func TestDiscardedCommit(t *testing.T) {
 	bob.process(s.Message)
 	agree(t, alice, bob)
 }
+
+// TestDiscardReceivedCommit: discarding another's commit wipes what it would have
+// brought, and nothing that the group has.
+func TestDiscardReceivedCommit(t *testing.T) {
+	peers := newGroupOf(t, SuiteX25519, 4)
+	alice, bob := peers[0], peers[1]
+	stage := func(m []byte) *StagedCommit {
+		t.Helper()
+		r, err := bob.g.Process(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.(*StagedCommit)
+	}
+	s := alice.commit(CommitOptions{})
+	staged := stage(s.Message)
+	before := dump(bob.g)
+	held, _ := probe(staged.next).secret()
+	own := bob.g.cur.keys[bob.g.own.node()]
+	for _, b := range []string{".secrets.init", ".secrets.exporter", ".secrets.encryption", ".keys[3]"} {
+		if held[b] == nil || allZero(held[b]) {
+			t.Fatalf("a staged commit has no %s", b)
+		}
+	}
+	bob.g.Discard(staged)
+	for path, b := range held {
+		if !allZero(b) && &b[0] != &own[0] {
+			t.Errorf("%s is not wiped", path)
+		}
+	}
+	if dump(bob.g) != before || allZero(own) {
+		t.Error("discarding has changed the group")
+	}
+	expect(t, bob.g.Merge(staged), ErrStale)
+
+	again, merged := stage(s.Message), stage(s.Message)
+	if err := bob.g.Merge(merged); err != nil {
+		t.Fatal(err)
+	}
+	before = dump(bob.g)
+	bob.g.Discard(merged)
+	bob.g.Discard(again)
+	if dump(bob.g) != before {
+		t.Error("discarding what is over has changed the group")
+	}
+	bob.save()
+	alice.merge()
+	agree(t, alice, bob)
+	bob.commit(CommitOptions{})
+	bob.g.Discard(bob.g.Pending())
+	bob.save()
+	if bob.g.Pending() != nil || bob.store[recordPending] != nil {
+		t.Error("the pending commit is not discarded")
+	}
+}

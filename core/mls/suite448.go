@@ -48,8 +48,13 @@ func (k *x448KEM) publicOf(private []byte) ([]byte, error) {
 }
 
 func (k *x448KEM) checkPublic(public []byte) error {
-	_, err := k.scheme.UnmarshalBinaryPublicKey(public)
-	return err
+	if _, err := k.scheme.UnmarshalBinaryPublicKey(public); err != nil {
+		return err
+	}
+	if lowOrder448[string(public)] {
+		return fmt.Errorf("%w: public key of low order", ErrMalformed)
+	}
+	return nil
 }
 
 func (k *x448KEM) seal(public, info, plaintext []byte) (enc, ciphertext []byte, err error) {

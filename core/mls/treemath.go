@@ -43,7 +43,7 @@ func (x nodeIndex) sibling() nodeIndex {
 // covers tells whether leaf is under x, or is x.
 func (x nodeIndex) covers(leaf LeafIndex) bool {
 	k := x.level()
-	return leaf.node()>>(k+1) == x>>(k+1)
+	return uint32(leaf)>>k == uint32(x)>>(k+1) // leaf may come from outside and be no index of any tree
 }
 
 // span returns the first leaf under x and the number of leaves there.

@@ -99,6 +99,7 @@ func TestJoinValidation(t *testing.T) {
 		}, nothing)},
 		{"no tree", ErrNoTree, rewrap(func(i *groupInfo, _ *groupSecrets) { i.extensions = nil }, nothing)},
 		{"path secret", "12.4.2", rewrap(func(_ *groupInfo, g *groupSecrets) { g.pathSecret[0] ^= 1 }, nothing)},
+		{"path secret missing", "12.4.3.1", rewrap(func(_ *groupInfo, g *groupSecrets) { g.pathSecret = nil }, nothing)},
 		{"short joiner secret", "8", rewrap(func(_ *groupInfo, g *groupSecrets) { g.joinerSecret = g.joinerSecret[1:] }, nothing)},
 		{"PSK", ErrMissingPSK, rewrap(func(_ *groupInfo, g *groupSecrets) {
 			g.psks = []pskID{{typ: pskExternal, id: []byte("id"), nonce: make([]byte, 32)}}
@@ -127,6 +128,11 @@ func TestJoinValidation(t *testing.T) {
 		{"unmerged leaves out of order", "7.1", reparent(func(p *parentNode) { p.unmerged = []LeafIndex{1, 0} })},
 		{"unmerged leaf twice", "7.1", reparent(func(p *parentNode) { p.unmerged = []LeafIndex{1, 1} })},
 		{"unmerged leaf of another subtree", "12.4.3.1", reparent(func(p *parentNode) { p.unmerged = []LeafIndex{3} })},
+		{"unmerged leaf beyond all trees", "12.4.3.1", retree(func(r *ratchetTree) {
+			p := *r.node(3).parent
+			p.unmerged = []LeafIndex{1<<31 | 2} // twice that is the node of leaf 2, in 32 bits
+			r.set(3, node{parent: &p})
+		})},
 		{"key of a parent that is none", "7.1", reparent(func(p *parentNode) { p.encryptionKey = []byte("short") })},
 		{"key of a parent replaced", "7.9.2", reparent(func(p *parentNode) {
 			_, p.encryptionKey, _ = s.generateKeyPair()
