@@ -116,7 +116,7 @@ func enumWord(e fmt.Stringer, prefix string) string {
 
 func byteSize(n uint32) string {
 	switch {
-	case n >= 1<<20:
+	case n >= 1<<20 && n%(1<<20) == 0:
 		return fmt.Sprintf("%d MiB", n>>20)
 	case n >= 1<<10:
 		return fmt.Sprintf("%d KiB", n>>10)

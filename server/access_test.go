@@ -144,6 +144,9 @@ func TestAccessMatrix(t *testing.T) {
 		{&qpcv1.UploadKeyPackagesRequest{}, false},
 		{&qpcv1.CountKeyPackagesRequest{}, false},
 		{&qpcv1.UploadHybridKeyRequest{}, false},
+		{&qpcv1.CreateUploadRequest{}, false},
+		{&qpcv1.UploadChunkRequest{}, false},
+		{&qpcv1.FinishUploadRequest{}, false},
 	} {
 		m, _ := wire.MethodOf(tc.req)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)

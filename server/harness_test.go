@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -18,10 +19,16 @@ import (
 	"quicprochat/core/opaque"
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/blob"
 	"quicprochat/server/config"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(killedDir); dir != "" {
+		serveUntilKilled(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds what a test waits for; it is no measure of anything.
 const patience = 30 * time.Second
@@ -72,6 +79,8 @@ type fixture struct {
 	cfg   Config
 	clock *clock
 	logs  *logBuffer
+	// objects, where set, hold the blobs.
+	objects blob.Objects
 }
 
 // testConfig is open to everybody and limits nothing that a test does.
@@ -81,13 +90,19 @@ func testConfig(t testing.TB) Config {
 	cfg.Listen, cfg.PublicHost = "127.0.0.1:0", "127.0.0.1"
 	cfg.Registration = config.RegistrationOpen
 	fast := config.Rate{PerMinute: 1e9, Burst: 1e9}
-	cfg.Rates = config.Rates{Auth: fast, Lookup: fast, Post: fast, Own: fast}
+	cfg.Rates = config.Rates{Auth: fast, Lookup: fast, Post: fast, Own: fast, Blob: fast}
 	return cfg
 }
 
 func start(t testing.TB, change ...func(*Config)) *fixture {
 	t.Helper()
-	f := &fixture{t: t, cfg: testConfig(t), clock: &clock{}, logs: &logBuffer{}}
+	return startWith(t, nil, change...)
+}
+
+// startWith starts a server whose blobs are held by objects.
+func startWith(t testing.TB, objects blob.Objects, change ...func(*Config)) *fixture {
+	t.Helper()
+	f := &fixture{t: t, cfg: testConfig(t), clock: &clock{}, logs: &logBuffer{}, objects: objects}
 	for _, c := range change {
 		c(&f.cfg)
 	}
@@ -99,7 +114,11 @@ func start(t testing.TB, change ...func(*Config)) *fixture {
 func (f *fixture) open() {
 	f.t.Helper()
 	log := slog.New(slog.NewTextHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s, err := New(f.cfg, log, WithClock(f.clock.now))
+	options := []Option{WithClock(f.clock.now)}
+	if f.objects != nil {
+		options = append(options, WithObjects(f.objects))
+	}
+	s, err := New(f.cfg, log, options...)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -146,18 +165,23 @@ type conn struct {
 
 func (f *fixture) dial() *conn {
 	f.t.Helper()
-	link, err := wire.ParseLink(f.Link(nil))
+	return dialLink(f.t, f.Link(nil))
+}
+
+func dialLink(t testing.TB, text string) *conn {
+	t.Helper()
+	link, err := wire.ParseLink(text)
 	if err != nil {
-		f.t.Fatal(err)
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c := &conn{t: f.t, pushed: make(chan *qpcv1.QueueItem, 100_000)}
+	c := &conn{t: t, pushed: make(chan *qpcv1.QueueItem, 100_000)}
 	c.Conn, err = wire.Dial(ctx, link, wire.DialOptions{OnPush: c.onPush})
 	if err != nil {
-		f.t.Fatal(err)
+		t.Fatal(err)
 	}
-	f.t.Cleanup(func() {
+	t.Cleanup(func() {
 		c.Close()
 		<-c.Done()
 	})

@@ -18,15 +18,24 @@ func newLimiter(r config.Rates, now func() time.Time) *ratelimit.Limiter {
 		qpcv1.RateClass_RATE_CLASS_LOOKUP: r.Lookup,
 		qpcv1.RateClass_RATE_CLASS_POST:   r.Post,
 		qpcv1.RateClass_RATE_CLASS_OWN:    r.Own,
+		qpcv1.RateClass_RATE_CLASS_BLOB:   r.Blob,
 	} {
 		rates[int32(class)] = ratelimit.Rate{PerMinute: rate.PerMinute, Burst: rate.Burst}
 	}
 	return ratelimit.New(rates, now)
 }
 
+// admit refuses a call before it is read.
+func (s *Server) admit(ctx context.Context, p *wire.Peer, m wire.Method) error {
+	if err := s.limit(p, m); err != nil {
+		return err
+	}
+	return s.blobs.Admit(ctx, p, m)
+}
+
 // limit refuses a call where the caller's network or account has made too
 // many of its class.
-func (s *Server) limit(_ context.Context, p *wire.Peer, m wire.Method) error {
+func (s *Server) limit(p *wire.Peer, m wire.Method) error {
 	subjects := []ratelimit.Subject{ratelimit.Network(p.RemoteAddr())}
 	if who, ok := p.Principal(); ok {
 		if account, err := identity.ParseAccountID(who.Account); err == nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	_ "modernc.org/sqlite"
@@ -46,6 +47,7 @@ type chat struct {
 	queues       [][]byte
 	names        []string
 	otherSecrets [][]byte
+	blobs        []*upload
 }
 
 func runChat(t *testing.T, f *fixture) *chat {
@@ -69,6 +71,7 @@ func runChat(t *testing.T, f *fixture) *chat {
 	}))
 	c.messages = append(c.messages, []byte("a welcome that nobody else may read"))
 	c.room.addresses = append(c.room.addresses, address)
+	c.sendFiles()
 	// Failures are what logs are full of.
 	f.failLogin(c.alice.name)
 	_, err := f.tryRegister(c.bob.name, goodPassword, nil)
@@ -84,6 +87,20 @@ func runChat(t *testing.T, f *fixture) *chat {
 		c.otherSecrets = append(c.otherSecrets, m.person.id[:], m.id[:])
 	}
 	return c
+}
+
+// sendFiles uploads, downloads and deletes, and fails at it too.
+func (c *chat) sendFiles() {
+	c.f.t.Helper()
+	kept, deleted, begun := newUpload(1500), newUpload(10).run(c.alice.conn), newUpload(20)
+	kept.run(c.alice.conn).wantDownload(c.room.anon)
+	must[qpcv1.DeleteBlobResponse](c.room.anon, &qpcv1.DeleteBlobRequest{UploadSecret: deleted.secret})
+	deleted.wantUnknown(c.room.anon)
+	begun.create(c.bob.conn)
+	_, err := call[qpcv1.FinishUploadResponse](c.bob.conn, begun.finishRequest())
+	wantCode(c.f.t, err, qpcv1.ErrorCode_ERROR_CODE_BLOB_INCOMPLETE)
+	begun.send(c.bob.conn, 0)
+	c.blobs = []*upload{kept, deleted, begun}
 }
 
 // spellings are the ways in which an id could show up in text.
@@ -115,6 +132,10 @@ func TestLogsNameNobody(t *testing.T) {
 	ids := [][]byte{c.room.id}
 	for _, more := range [][][]byte{c.queues, c.items, c.otherSecrets, c.room.addresses} {
 		ids = append(ids, more...)
+	}
+	for _, u := range c.blobs {
+		name := u.name()
+		ids = append(ids, u.secret, u.id, name[:])
 	}
 	for _, id := range ids {
 		for _, spelling := range spellings(id) {
@@ -159,6 +180,66 @@ func TestDatabaseLinksNoQueueToAChannel(t *testing.T) {
 			t.Error("an item in a queue shows its channel or item id")
 		}
 	})
+	f.open() // for the clean-up
+}
+
+// A thief of the data folder learns which blobs there are, and neither who
+// uploaded one nor how to download or delete it.
+func TestDataFolderGivesNoBlobAway(t *testing.T) {
+	f := start(t)
+	c := runChat(t, f)
+	f.clearBlobs(t.Context())
+	f.shutdown()
+	db := f.database()
+	seen := 0
+	scanRows(t, db, func(table string, row []byte) {
+		for _, u := range c.blobs {
+			name := u.name()
+			if bytes.Contains(row, name[:]) {
+				seen++
+				for _, other := range append(c.queues, c.otherSecrets...) {
+					if bytes.Contains(row, other) {
+						t.Errorf("a row of %s has a blob and who uploaded it", table)
+					}
+				}
+			}
+			for _, secret := range [][]byte{u.secret, u.id} {
+				if bytes.Contains(row, secret) {
+					t.Errorf("a row of %s gives a blob away", table)
+				}
+			}
+		}
+		for _, id := range c.otherSecrets {
+			if table == "blob_quotas" && bytes.Contains(row, id) {
+				t.Error("a quota tells whose it is")
+			}
+		}
+	})
+	if seen < 6 { // a row for each blob and each chunk
+		t.Errorf("the scan finds %d rows of blobs", seen)
+	}
+	db.Close()
+	files := f.blobFiles()
+	if len(files) != 2 {
+		t.Errorf("%d files", len(files))
+	}
+	haystack := []byte(strings.Join(files, "\n"))
+	for _, name := range []string{secrets.DatabaseName, secrets.DatabaseName + "-wal"} {
+		raw, err := os.ReadFile(filepath.Join(f.cfg.DataDir, name))
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		haystack = append(haystack, raw...)
+	}
+	for _, u := range c.blobs {
+		for _, secret := range [][]byte{u.secret, u.id} {
+			for _, spelling := range spellings(secret) {
+				if bytes.Contains(haystack, spelling) {
+					t.Error("the data folder gives a blob away")
+				}
+			}
+		}
+	}
 	f.open() // for the clean-up
 }
 

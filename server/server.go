@@ -20,6 +20,7 @@ import (
 	"quicprochat/core/version"
 	"quicprochat/core/wire"
 	"quicprochat/server/auth"
+	"quicprochat/server/blob"
 	"quicprochat/server/bus"
 	"quicprochat/server/config"
 	"quicprochat/server/queue"
@@ -27,7 +28,6 @@ import (
 	"quicprochat/server/secrets"
 	"quicprochat/server/session"
 	"quicprochat/server/storage"
-	"quicprochat/server/storage/sqlite"
 )
 
 // Config is everything that can be set; see [config.Config].
@@ -35,6 +35,9 @@ type Config = config.Config
 
 // DefaultConfig is a Config that lacks only DataDir.
 func DefaultConfig() Config { return config.Default() }
+
+// blobFolder holds blobs, in the data folder.
+const blobFolder = "blobs"
 
 // inviteTokenSize is in bytes.
 const inviteTokenSize = 16
@@ -46,6 +49,10 @@ var ErrRunning = errors.New("server: already started")
 // use.
 var ErrInviteTerms = errors.New("server: an invite needs at least one use and a time in which it is valid")
 
+// ErrNoBucket is returned by Start where the configuration names a bucket for
+// blobs and this program has opened none.
+var ErrNoBucket = errors.New("server: blob_url is set, but this program keeps blobs in a folder only")
+
 // Server is a server. Its methods are safe for concurrent use.
 type Server struct {
 	cfg   Config
@@ -53,10 +60,13 @@ type Server struct {
 	now   func() time.Time
 	cert  tls.Certificate
 	store storage.Store
+	open  OpenStore // nil: there is only the file
 
 	limiter  *ratelimit.Limiter
 	sessions *session.Registry
 	queues   *queue.Service
+	objects  blob.Objects
+	blobs    *blob.Service
 	router   *wire.Router
 
 	tasks sync.WaitGroup
@@ -75,6 +85,10 @@ type Option func(*Server)
 // WithClock makes the server take the time from now. Connections and TLS keep
 // to the machine's clock.
 func WithClock(now func() time.Time) Option { return func(s *Server) { s.now = now } }
+
+// WithObjects makes the server keep blobs in a bucket instead of its data
+// folder, and close it when it is shut down.
+func WithObjects(objects blob.Objects) Option { return func(s *Server) { s.objects = objects } }
 
 // New opens the data folder of cfg, making it, its keys and its database where
 // they do not exist. It lets nobody in; a Server that is never started must be
@@ -103,8 +117,11 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	if s.cert, err = wire.LoadOrCreateCertificate(cfg.DataDir, cfg.CertificateNames()); err != nil {
 		return nil, fmt.Errorf("TLS certificate: %w", err)
 	}
-	if s.store, err = sqlite.Open(context.Background(), filepath.Join(cfg.DataDir, secrets.DatabaseName), storageLimits(cfg.Limits)); err != nil {
+	if s.store, err = s.openStore(keys); err != nil {
 		return nil, fmt.Errorf("database: %w", err)
+	}
+	if err := s.openObjects(); err != nil {
+		return nil, errors.Join(fmt.Errorf("folder of blobs: %w", err), s.store.Close())
 	}
 	if err := s.wire(keys, bus.New()); err != nil {
 		return nil, errors.Join(err, s.store.Close())
@@ -112,16 +129,13 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	return s, nil
 }
 
-func storageLimits(l config.Limits) storage.Limits {
-	return storage.Limits{
-		Devices:          l.DevicesPerAccount,
-		KeyPackages:      l.KeyPackagesPerDevice,
-		QueueItems:       l.QueueItems,
-		QueueBytes:       l.QueueBytes,
-		ChannelAddresses: l.ChannelAddresses,
-		ItemTTL:          l.QueueTTL,
-		ChannelTTL:       l.ChannelTTL,
+// openObjects opens the folder of blobs where there is no bucket.
+func (s *Server) openObjects() (err error) {
+	if s.objects != nil {
+		return nil
 	}
+	s.objects, err = blob.OpenFolder(filepath.Join(s.cfg.DataDir, blobFolder))
+	return err
 }
 
 // Start listens and serves until Shutdown. It returns when clients can
@@ -131,6 +145,9 @@ func (s *Server) Start() error {
 	defer s.mu.Unlock()
 	if s.stop != nil || s.closed {
 		return ErrRunning
+	}
+	if _, folder := s.objects.(*blob.Folder); folder && s.cfg.BlobURL != "" {
+		return ErrNoBucket
 	}
 	socket, err := wire.Listen(s.cfg.Listen)
 	if err != nil {
@@ -159,7 +176,7 @@ func (s *Server) serve(ctx context.Context, socket net.PacketConn) {
 func (s *Server) serveOptions() wire.ServeOptions {
 	return wire.ServeOptions{
 		Logger:                   s.log,
-		Intercept:                s.limit,
+		Intercept:                s.admit,
 		MaxConnections:           s.cfg.Limits.Connections,
 		MaxConnectionsPerAddress: s.cfg.Limits.ConnectionsPerAddress,
 	}
@@ -210,7 +227,7 @@ func (s *Server) CreateInvite(ctx context.Context, uses int, ttl time.Duration) 
 }
 
 // Shutdown says goodbye to everybody, lets calls under way finish, and closes
-// the database. When ctx ends first, it returns ctx's error and the rest goes
+// the database and the bucket. When ctx ends first, it returns ctx's error and the rest goes
 // on behind it. Shutting down again does nothing.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
@@ -236,7 +253,7 @@ func (s *Server) close(stop context.CancelFunc) error {
 	}
 	s.tasks.Wait()
 	s.queues.Close()
-	err := errors.Join(s.serveErr, s.store.Close())
+	err := errors.Join(s.serveErr, s.objects.Close(), s.store.Close())
 	s.log.Info("server stopped")
 	return err
 }

@@ -143,6 +143,11 @@ func TestNewRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "data folder"},
+		"file as folder of blobs": {func(t *testing.T, c *Config) {
+			if err := os.WriteFile(filepath.Join(c.DataDir, blobFolder), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "folder of blobs"},
 		"database without keys": {func(t *testing.T, c *Config) {
 			if err := os.WriteFile(filepath.Join(c.DataDir, secrets.DatabaseName), nil, 0o600); err != nil {
 				t.Fatal(err)

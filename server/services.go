@@ -1,6 +1,8 @@
 package server
 
 import (
+	"crypto/hkdf"
+	"crypto/sha256"
 	"fmt"
 
 	"quicprochat/core/opaque"
@@ -9,6 +11,7 @@ import (
 	qpcv1 "quicprochat/proto/qpc/v1"
 	"quicprochat/server/address"
 	"quicprochat/server/auth"
+	"quicprochat/server/blob"
 	"quicprochat/server/bus"
 	"quicprochat/server/channel"
 	"quicprochat/server/config"
@@ -29,6 +32,13 @@ func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
 	sealer := address.NewSealer(k.Address, k.Storage)
 	s.limiter = newLimiter(s.cfg.Rates, s.now)
 	s.queues = queue.New(s.store, sealer, b, s.log)
+	quotaKey, err := hkdf.Key(sha256.New, k.Storage[:], nil, "qpc blob quota v1", 32)
+	if err != nil {
+		return fmt.Errorf("quota key: %w", err)
+	}
+	s.blobs = blob.New(blob.Options{
+		Store: s.store, Objects: s.objects, QuotaKey: [32]byte(quotaKey), MaxSize: s.cfg.Limits.BlobSize, Now: s.now, Log: s.log,
+	})
 	s.router = wire.NewRouter()
 	for _, service := range []interface{ Register(*wire.Router) }{
 		auth.New(auth.Options{
@@ -40,6 +50,7 @@ func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
 		user.New(s.store),
 		s.queues,
 		channel.New(s.store, sealer, b, s.cfg.Limits.ChannelAddresses, s.now),
+		s.blobs,
 		node.New(s.store, s.info()),
 	} {
 		service.Register(s.router)

@@ -15,6 +15,8 @@ const (
 	expireInterval = 10 * time.Minute
 	// expireBatch bounds one transaction, so that posts need not wait long.
 	expireBatch = 500
+	// clearBatch is how many blobs are cleared away in one go.
+	clearBatch = 50
 )
 
 // tidy deletes what is out of date until ctx ends. What is due is judged by
@@ -32,13 +34,16 @@ func (s *Server) tidy(ctx context.Context) {
 			s.limiter.Sweep()
 			s.sessions.Sweep()
 			s.queues.Sweep()
+		case <-s.blobs.Deleted():
+			s.clearBlobs(ctx)
 		case <-expire.C:
 			s.expire(ctx)
 		}
 	}
 }
 
-// expire deletes everything in the database that is out of time now.
+// expire deletes everything in the database that is out of time now, and the
+// contents of blobs that are gone.
 func (s *Server) expire(ctx context.Context) {
 	total := 0
 	for {
@@ -56,5 +61,24 @@ func (s *Server) expire(ctx context.Context) {
 	}
 	if total > 0 {
 		s.log.Info("expired data deleted", "rows", total)
+	}
+	s.clearBlobs(ctx)
+}
+
+// clearBlobs deletes the contents of blobs that are gone.
+func (s *Server) clearBlobs(ctx context.Context) {
+	total := 0
+	for {
+		n, err := s.blobs.Clear(ctx, clearBatch)
+		total += n
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("deleting blobs failed", "error", err)
+		}
+		if err != nil || n == 0 {
+			break
+		}
+	}
+	if total > 0 {
+		s.log.Info("blobs deleted", "blobs", total)
 	}
 }

@@ -23,11 +23,17 @@ func (cmd *checkCmd) Run(c *console) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	wrong := 0
-	for finding := range check.Run(ctx, cfg, time.Now()) {
+	report := func(finding check.Finding) {
 		fmt.Fprintf(c.out, "%-5s %s\n", finding.Grade, indent(finding.Text))
 		if finding.Grade == check.Wrong {
 			wrong++
 		}
+	}
+	for finding := range check.Run(ctx, cfg, time.Now()) {
+		report(finding)
+	}
+	if cfg.BlobURL != "" {
+		report(bucketFinding(ctx, cfg.BlobURL))
 	}
 	switch wrong {
 	case 0:

@@ -4,15 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/skip2/go-qrcode"
 
-	"quicprochat/server"
 	"quicprochat/server/config"
-	"quicprochat/server/secrets"
 )
 
 // inviteTerms say what a new invite allows.
@@ -33,7 +29,7 @@ func (cmd *inviteCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(cfg.DataDir, secrets.DatabaseName)); err != nil {
+	if !isSetUp(cfg) {
 		return fmt.Errorf("there is no server in %s: set one up with \"qpc-server quickstart\", or name its folder", cfg.DataDir)
 	}
 	link, err := makeLink(cfg, cmd.inviteTerms)
@@ -53,7 +49,7 @@ func makeLink(cfg config.Config, terms inviteTerms) (link string, err error) {
 	if cfg.LinkPort() == 0 {
 		return "", fmt.Errorf("listen = %q takes any free port: set public_port, so that a link can name one", cfg.Listen)
 	}
-	s, err := server.New(cfg, slog.New(slog.DiscardHandler))
+	s, err := newServer(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return "", err
 	}

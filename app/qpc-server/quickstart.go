@@ -47,6 +47,9 @@ func (cmd *quickstartCmd) Run(c *console) error {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
 	fmt.Fprintf(c.out, "Configuration: %s\nKeys and data: %s (keep a backup; losing it loses every account)\n", path, cfg.DataDir)
+	if cfg.Store.URL.HasPassword() {
+		fmt.Fprintln(c.out, "It holds the database's password, so only you can read the configuration. Where the server runs as another user, let that one read it.")
+	}
 	if err := cmd.setUpService(c, path, cfg); err != nil {
 		return err
 	}
@@ -77,8 +80,13 @@ func writeConfig(path string, cfg config.Config) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	// The service's own user has to read it; there is no secret in it.
-	return writeNew(path, text.Bytes(), 0o644)
+	// The service's own user has to read it, so it holds no secret, unless the
+	// operator put the database's password there.
+	mode := fs.FileMode(0o644)
+	if cfg.Store.URL.HasPassword() {
+		mode = 0o600
+	}
+	return writeNew(path, text.Bytes(), mode)
 }
 
 func writeNew(path string, data []byte, mode fs.FileMode) error {

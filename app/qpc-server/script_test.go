@@ -14,22 +14,64 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"quicprochat/server/storage/postgres/postgrestest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"qpc-server": main})
+	testscript.Main(withPostgres{m}, map[string]func(){"qpc-server": main})
 }
 
+// withPostgres runs tests that may start a PostgreSQL.
+type withPostgres struct{ tests *testing.M }
+
+func (w withPostgres) Run() int { return postgrestest.Main(w.tests) }
+
 func TestScripts(t *testing.T) {
+	runScripts(t, "testdata/script", func(*testscript.Env) error { return nil })
+}
+
+// TestPostgresScripts runs scripts that have databases at hand.
+func TestPostgresScripts(t *testing.T) {
+	cluster := postgrestest.Shared(t)
+	err := cluster.Exec(t.Context(), "postgres", `CREATE ROLE `+postgrestest.LockedUser+` SUPERUSER LOGIN PASSWORD 'right'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runScripts(t, "testdata/postgres", func(env *testscript.Env) error {
+		store, err := cluster.NewDatabase(t.Context())
+		if err != nil {
+			return err
+		}
+		empty, err := cluster.NewDatabase(t.Context())
+		if err != nil {
+			return err
+		}
+		as := func(user, database string) string {
+			text := strings.Replace(store, "//qpc@", "//"+user+"@", 1)
+			return strings.Replace(text, postgrestest.DatabaseName(store), database, 1)
+		}
+		env.Setenv("STORE", store)
+		env.Setenv("EMPTY", empty)
+		env.Setenv("LOCKED", as(postgrestest.LockedUser+":right", postgrestest.DatabaseName(store)))
+		env.Setenv("WRONG", as(postgrestest.LockedUser+":s3cr3t", postgrestest.DatabaseName(store)))
+		env.Setenv("MISSING", as("qpc", "missing"))
+		port, err := freePort()
+		env.Setenv("OTHERPORT", strconv.Itoa(port))
+		return err
+	})
+}
+
+func runScripts(t *testing.T, dir string, setUp func(*testscript.Env) error) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir+"/home")
 			env.Setenv("XDG_CONFIG_HOME", env.WorkDir+"/home/.config")
 			env.Setenv("XDG_DATA_HOME", env.WorkDir+"/home/.local/share")
 			port, err := freePort()
 			env.Setenv("PORT", strconv.Itoa(port))
-			return err
+			return errors.Join(err, setUp(env))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"mode":      scriptMode,

@@ -24,7 +24,11 @@ func (cmd *serveCmd) Run(c *console) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	s, err := server.New(cfg, newLogger(cfg.Log, c))
+	options, err := bucketOption(ctx, cfg.BlobURL)
+	if err != nil {
+		return err
+	}
+	s, err := newServer(cfg, newLogger(cfg.Log, c), options...)
 	if err != nil {
 		return err
 	}

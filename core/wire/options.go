@@ -15,7 +15,8 @@ type ServeOptions struct {
 	Logger *slog.Logger
 	// Intercept, where set, is asked before every call that the method's access
 	// allows, when only the header of the request was read. Its error is the
-	// call's answer. It is the place for rate limits.
+	// call's answer. It is the place for rate limits. ctx is the one that the
+	// handler will get.
 	Intercept func(ctx context.Context, p *Peer, m Method) error
 
 	// MaxConnections bounds all connections; 0 means 10000.

@@ -37,8 +37,8 @@ type message[T any] interface {
 //
 //	wire.Handle(r, func(ctx context.Context, p *wire.Peer, req *qpcv1.HealthRequest) (*qpcv1.HealthResponse, error) { … })
 //
-// ctx ends when the caller gives up or the connection is gone. h must return
-// then; it owes the rest of the program that its errors, which are logged,
+// ctx ends when the caller gives up or the connection is gone, and at the
+// latest when the response was written. h must return then; it owes the rest of the program that its errors, which are logged,
 // name no account, address or content. An [Error] goes to the caller as it is,
 // any other error as ERROR_CODE_INTERNAL. Handlers run concurrently, those of
 // one connection too. req belongs to h.

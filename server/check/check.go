@@ -34,7 +34,7 @@ func Run(ctx context.Context, cfg config.Config, now time.Time) iter.Seq[Finding
 			func() []Finding { return dataDir(cfg.DataDir) },
 			func() []Finding { return keyFiles(cfg.DataDir) },
 			func() []Finding { return certificate(cfg, now) },
-			func() []Finding { return database(ctx, cfg.DataDir) },
+			func() []Finding { return database(ctx, cfg, now) },
 			func() []Finding { return clock(cfg.DataDir, now) },
 			func() []Finding { return port(ctx, cfg) },
 			func() []Finding { return linkHost(cfg) },

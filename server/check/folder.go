@@ -1,7 +1,6 @@
 package check
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,8 +10,6 @@ import (
 	"time"
 
 	"quicprochat/server/secrets"
-	"quicprochat/server/storage"
-	"quicprochat/server/storage/sqlite"
 )
 
 func dataDir(dir string) []Finding {
@@ -54,22 +51,6 @@ func keyFiles(dir string) []Finding {
 	return findings
 }
 
-func database(ctx context.Context, dir string) []Finding {
-	path := filepath.Join(dir, secrets.DatabaseName)
-	if _, err := os.Stat(path); err != nil {
-		return wrong(fmt.Sprintf("there is no database (%s): the first start makes it", secrets.DatabaseName))
-	}
-	switch err := sqlite.Check(ctx, path); {
-	case errors.Is(err, storage.ErrSchemaNewer):
-		return wrong("the database was written by a newer qpc-server: use that one")
-	case errors.Is(err, sqlite.ErrSchemaOlder):
-		return warn("the database was written by an older qpc-server: the next start brings it up to date; make a backup first")
-	case err != nil:
-		return wrong(fmt.Sprintf("the database cannot be used: %v", err))
-	}
-	return ok("the database opens and is sound, its schema is this version's")
-}
-
 // earliest is before any release of the program.
 var earliest = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
@@ -82,6 +63,7 @@ func clock(dir string, now time.Time) []Finding {
 	if now.Before(earliest) {
 		return wrong(fmt.Sprintf("the clock says %s, which cannot be: set it", now.Format(time.DateOnly)))
 	}
+	// with a store elsewhere, whose clock is another, these files do not exist
 	for _, name := range []string{secrets.DatabaseName, secrets.DatabaseName + "-wal"} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err == nil && info.ModTime().Sub(now) > maxSkew {

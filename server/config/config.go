@@ -7,6 +7,8 @@ package config
 import (
 	"log/slog"
 	"time"
+
+	"quicprochat/server/storage"
 )
 
 // Registration says who may create an account.
@@ -38,11 +40,21 @@ type Config struct {
 	ServerName string `toml:"server_name"`
 	// Names are further host names and addresses for the TLS certificate,
 	// taken into account when it is created.
-	Names        []string     `toml:"names"`
+	Names []string `toml:"names"`
+	// BlobURL is a bucket in which blobs are kept; empty means the folder
+	// "blobs" in DataDir.
+	BlobURL      string       `toml:"blob_url"`
 	Registration Registration `toml:"registration"`
+	Store        Store        `toml:"store"`
 	Log          Log          `toml:"log"`
 	Limits       Limits       `toml:"limits"`
 	Rates        Rates        `toml:"rates"`
+}
+
+// Store says where accounts, channels and queues are kept.
+type Store struct {
+	// URL is empty for a file in the data folder.
+	URL storage.URL `toml:"url"`
 }
 
 // Log configures the operational log.
@@ -60,6 +72,10 @@ type Limits struct {
 	QueueBytes            int64         `toml:"queue_bytes"`
 	QueueTTL              time.Duration `toml:"queue_ttl"`
 	ChannelTTL            time.Duration `toml:"channel_ttl"`
+	BlobSize              int64         `toml:"blob_size"`
+	BlobBytesPerDay       int64         `toml:"blob_bytes_per_day"`
+	BlobTTL               time.Duration `toml:"blob_ttl"`
+	UploadTTL             time.Duration `toml:"upload_ttl"`
 	Connections           int           `toml:"connections"`
 	ConnectionsPerAddress int           `toml:"connections_per_address"`
 }
@@ -71,6 +87,7 @@ type Rates struct {
 	Lookup Rate `toml:"lookup"`
 	Post   Rate `toml:"post"`
 	Own    Rate `toml:"own"`
+	Blob   Rate `toml:"blob"`
 }
 
 // Rate is a token bucket: Burst calls at once, PerMinute in the long run.
@@ -95,6 +112,10 @@ func Default() Config {
 			QueueBytes:            1 << 30,
 			QueueTTL:              30 * 24 * time.Hour,
 			ChannelTTL:            365 * 24 * time.Hour,
+			BlobSize:              100 << 20,
+			BlobBytesPerDay:       2 << 30,
+			BlobTTL:               30 * 24 * time.Hour,
+			UploadTTL:             24 * time.Hour,
 			Connections:           10_000,
 			ConnectionsPerAddress: 500,
 		},
@@ -103,6 +124,7 @@ func Default() Config {
 			Lookup: Rate{PerMinute: 3000, Burst: 3000},
 			Post:   Rate{PerMinute: 12_000, Burst: 6000},
 			Own:    Rate{PerMinute: 30_000, Burst: 10_000},
+			Blob:   Rate{PerMinute: 6000, Burst: 2000},
 		},
 	}
 }

@@ -3,6 +3,8 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -28,6 +30,7 @@ func TestAnnotatedFileGivesTheSameConfig(t *testing.T) {
 	want.DataDir = "/srv/a \"b\" \\ c"
 	want.Names = []string{"a.example", "192.0.2.1"}
 	want.Limits.QueueTTL = 90 * time.Minute
+	want.Store.URL = "postgres://qpc:p%40ss@db/qpc?sslmode=verify-full"
 	var text bytes.Buffer
 	if err := want.Write(&text); err != nil {
 		t.Fatal(err)
@@ -73,6 +76,11 @@ func TestLoadErrors(t *testing.T) {
 		"bad format":           {"data_dir = \"/d\"\n[log]\nformat = \"xml\"\n", "neither text nor json"},
 		"bad limit":            {"data_dir = \"/d\"\n[limits]\nqueue_items = 0\n", "limits.queue_items = 0 is too small"},
 		"bad ttl":              {"data_dir = \"/d\"\n[limits]\nqueue_ttl = \"1m\"\n", "limits.queue_ttl"},
+		"bad store":            {"data_dir = \"/d\"\n[store]\nurl = \"mysql://qpc@db/qpc\"\n", "store.url: the store's URL is not one such as postgres://"},
+		"bad blob url":         {"data_dir = \"/d\"\nblob_url = \"/srv/blobs\"\n", "blob_url"},
+		"bad blob size":        {"data_dir = \"/d\"\n[limits]\nblob_size = 100\n", "limits.blob_size = 100 is too small"},
+		"huge blob size":       {"data_dir = \"/d\"\n[limits]\nblob_size = 17179869185\n", "limits.blob_size = 17179869185 is too large"},
+		"bad blob ttl":         {"data_dir = \"/d\"\n[limits]\nblob_ttl = \"1s\"\n", "limits.blob_ttl"},
 		"bad rate":             {"data_dir = \"/d\"\n[rates.auth]\nburst = 0\n", "rates.auth"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,6 +89,36 @@ func TestLoadErrors(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
 		})
+	}
+}
+
+// The password of the database shows nowhere: not in errors, nor where the
+// configuration is printed or logged.
+func TestStorePasswordIsHidden(t *testing.T) {
+	const secret = "s3cr3t"
+	for _, url := range []string{"postgres://qpc:s3cr3t@db/qpc", "postgres://qpc:%zzs3cr3t@db/qpc", "postgres://qpc:1/s3cr3t@db/qpc", "s3cr3t"} {
+		c, err := Load("", []string{"QPC_DATA_DIR=/d", "QPC_STORE_URL=" + url})
+		var log bytes.Buffer
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "config", c, "store", c.Store, "url", c.Store.URL)
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "config", c, "store", c.Store, "url", c.Store.URL)
+		for _, text := range []string{fmt.Sprintf("%v %+v %#v %v", c, c, c, err), log.String()} {
+			if strings.Contains(text, secret) {
+				t.Errorf("the password shows: %s", text)
+			}
+		}
+		if url == "postgres://qpc:s3cr3t@db/qpc" && (err != nil || c.Store.URL.Reveal() != url) {
+			t.Errorf("got %v, %v", c.Store.URL, err)
+		}
+	}
+	for _, text := range []string{
+		"data_dir = \"/d\"\n[store]\nurl = postgres://qpc:s3cr3t@db/qpc\n",
+		"data_dir = \"/d\"\n[store]\nurl = \"postgres://qpc:s3cr3t@db/qpc\n",
+		"data_dir = \"/d\"\n[store]\nurl = [\"postgres://qpc:s3cr3t@db/qpc\"]\n",
+		"data_dir = \"/d\"\n[store]\nurl = \"postgres://qpc:\\s3cr3t@db/qpc\"\n",
+	} {
+		if _, err := Load(write(t, text), nil); err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // Validate says in a sentence each what is wrong, all of it at once.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateNet(), c.validateLog(), c.Limits.validate(), c.Rates.validate())
+	return errors.Join(c.validateNet(), c.Store.validate(), c.validateLog(), c.Limits.validate(), c.Rates.validate())
 }
 
 func (c *Config) validateNet() error {
@@ -33,6 +33,9 @@ func (c *Config) validateNet() error {
 			errs = append(errs, fmt.Errorf("names: %q %w", name, err))
 		}
 	}
+	if c.BlobURL != "" && !strings.Contains(c.BlobURL, "://") {
+		errs = append(errs, errors.New("blob_url is not a URL such as s3://bucket?region=eu-central-1; leave it empty for a folder in data_dir"))
+	}
 	switch c.Registration {
 	case RegistrationOpen, RegistrationInvite, RegistrationClosed:
 	default:
@@ -41,12 +44,25 @@ func (c *Config) validateNet() error {
 	return errors.Join(errs...)
 }
 
+func (s Store) validate() error {
+	if s.URL == "" {
+		return nil
+	}
+	if _, err := s.URL.Parse(); err != nil {
+		return fmt.Errorf("store.url: %w", err)
+	}
+	return nil
+}
+
 func (c *Config) validateLog() error {
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		return fmt.Errorf("log.format = %q is neither text nor json", c.Log.Format)
 	}
 	return nil
 }
+
+// maxBlobSize keeps the number of chunks of one blob reasonable.
+const maxBlobSize = 16 << 30
 
 func (l Limits) validate() error {
 	var errs []error
@@ -60,9 +76,16 @@ func (l Limits) validate() error {
 	atLeast("channel_addresses", int64(l.ChannelAddresses), 2)
 	atLeast("queue_items", int64(l.QueueItems), 1)
 	atLeast("queue_bytes", l.QueueBytes, 32<<20)
+	atLeast("blob_size", l.BlobSize, 1<<20)
+	if l.BlobSize > maxBlobSize {
+		errs = append(errs, fmt.Errorf("limits.blob_size = %d is too large: use at most %d", l.BlobSize, int64(maxBlobSize)))
+	}
+	atLeast("blob_bytes_per_day", l.BlobBytesPerDay, 1<<20)
 	atLeast("connections", int64(l.Connections), 1)
 	atLeast("connections_per_address", int64(l.ConnectionsPerAddress), 1)
-	for key, ttl := range map[string]time.Duration{"queue_ttl": l.QueueTTL, "channel_ttl": l.ChannelTTL} {
+	for key, ttl := range map[string]time.Duration{
+		"queue_ttl": l.QueueTTL, "channel_ttl": l.ChannelTTL, "blob_ttl": l.BlobTTL, "upload_ttl": l.UploadTTL,
+	} {
 		if ttl < time.Hour {
 			errs = append(errs, fmt.Errorf("limits.%s = %q is too short: use at least 1h", key, ttl))
 		}
@@ -72,7 +95,7 @@ func (l Limits) validate() error {
 
 func (r Rates) validate() error {
 	var errs []error
-	for name, rate := range map[string]Rate{"auth": r.Auth, "lookup": r.Lookup, "post": r.Post, "own": r.Own} {
+	for name, rate := range map[string]Rate{"auth": r.Auth, "lookup": r.Lookup, "post": r.Post, "own": r.Own, "blob": r.Blob} {
 		if rate.PerMinute < 1 || rate.Burst < 1 {
 			errs = append(errs, fmt.Errorf("rates.%s needs per_minute and burst of at least 1", name))
 		}

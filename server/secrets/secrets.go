@@ -6,6 +6,7 @@ package secrets
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -50,6 +51,22 @@ type Secrets struct {
 	Storage [32]byte
 	// Login makes up account ids for names that nobody has.
 	Login [32]byte
+}
+
+// Hash tells sets of keys apart and says nothing else about them. It is the
+// same for all servers that share a database. 32 bytes.
+func (s *Secrets) Hash() ([]byte, error) {
+	opaqueKeys, err := s.OPAQUE.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	defer clear(opaqueKeys)
+	h := sha256.New()
+	h.Write([]byte("qpc server keys\x00"))
+	for _, key := range [][]byte{opaqueKeys, s.Address[:], s.Storage[:], s.Login[:]} {
+		h.Write(key)
+	}
+	return h.Sum(nil), nil
 }
 
 // LogValue shows nothing.

@@ -5,9 +5,16 @@ import "errors"
 var (
 	// ErrClosed: the store was closed, or is closing.
 	ErrClosed = errors.New("store is closed")
+	// ErrUncertain: the connection to the database was lost while a change was
+	// being made durable, and did not come back in time to ask what became of
+	// it: it was made or not, and asking for it again does no harm.
+	ErrUncertain = errors.New("connection to the database was lost: a change was made or not")
 	// ErrSchemaNewer: the database was written by a newer version of the
 	// program. Nothing was changed; run that version.
 	ErrSchemaNewer = errors.New("database was written by a newer version of the program")
+	// ErrSchemaOlder: the database was written by an older version of the
+	// program. Opening it brings it up to date; only a check gives this.
+	ErrSchemaOlder = errors.New("database was written by an older version of the program")
 
 	// ErrInviteExists: an invite with this hash exists.
 	ErrInviteExists = errors.New("invite exists")
@@ -51,6 +58,19 @@ var (
 	ErrChannelFull = errors.New("channel would have more addresses than allowed")
 	// ErrEpochRange: the epoch is larger than MaxEpoch.
 	ErrEpochRange = errors.New("epoch is out of range")
+
+	// ErrUnknownBlob: there is no such blob, or it is out of time or deleted.
+	ErrUnknownBlob = errors.New("no such blob")
+	// ErrBlobGone: a blob had this name and is out of time or deleted.
+	ErrBlobGone = errors.New("blob is gone")
+	// ErrBlobConflict: the blob has another size, digest or hash.
+	ErrBlobConflict = errors.New("blob is another one")
+	// ErrBlobFinished: the upload was finished and takes no further chunk.
+	ErrBlobFinished = errors.New("upload is finished")
+	// ErrBlobIncomplete: chunks are missing.
+	ErrBlobIncomplete = errors.New("chunks are missing")
+	// ErrBlobQuota: the count would be more than Limits.BlobQuota.
+	ErrBlobQuota = errors.New("quota of blobs is used up")
 )
 
 // StaleError: an epoch is not one that the channel accepts.

@@ -1,6 +1,9 @@
 package storage
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 const (
 	// PastEpochs is how many epochs before the current one a channel accepts
@@ -33,6 +36,11 @@ type Limits struct {
 	ItemTTL time.Duration
 	// ChannelTTL is how long a channel lives after its last post or commit.
 	ChannelTTL time.Duration
+	// UploadTTL is how long an upload may take, and BlobTTL how long a finished
+	// blob is kept.
+	UploadTTL, BlobTTL time.Duration
+	// BlobQuota is how many bytes can be charged to one QuotaKey.
+	BlobQuota int64
 }
 
 // DefaultLimits is for a server of ordinary size.
@@ -45,5 +53,18 @@ func DefaultLimits() Limits {
 		ChannelAddresses: 5000,
 		ItemTTL:          30 * 24 * time.Hour,
 		ChannelTTL:       365 * 24 * time.Hour,
+		UploadTTL:        24 * time.Hour,
+		BlobTTL:          30 * 24 * time.Hour,
+		BlobQuota:        2 << 30,
 	}
+}
+
+// Validate tells whether every limit is positive.
+func (l Limits) Validate() error {
+	if l.Devices <= 0 || l.KeyPackages <= 0 || l.QueueItems <= 0 || l.QueueBytes <= 0 ||
+		l.ChannelAddresses <= 0 || l.ItemTTL <= 0 || l.ChannelTTL <= 0 ||
+		l.UploadTTL <= 0 || l.BlobTTL <= 0 || l.BlobQuota <= 0 {
+		return errors.New("every storage limit must be positive")
+	}
+	return nil
 }

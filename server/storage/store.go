@@ -31,10 +31,11 @@ type Store interface {
 	KeyStore
 	QueueStore
 	ChannelStore
+	BlobStore
 
 	// Expire deletes what is out of time at now: queue items, records of
-	// posted items, KeyPackages, invites, and channels without activity. One
-	// call does a bounded piece of work, in proportion to limit, so that it
+	// posted items, KeyPackages, invites, channels without activity, and counts
+	// of quotas; blobs that are out of time are gone then. One call does a bounded piece of work, in proportion to limit, so that it
 	// holds up nobody, and returns how much it did; 0: nothing was left to do.
 	Expire(ctx context.Context, now time.Time, limit int) (int, error)
 
@@ -170,4 +171,54 @@ type ChannelStore interface {
 	// DeleteChannel deletes a channel whose current epoch is epoch. What was
 	// delivered stays in the queues. ErrUnknownChannel, *StaleError.
 	DeleteChannel(ctx context.Context, id ChannelID, epoch uint64) error
+}
+
+// BlobStore keeps the books of blobs. Their contents lie elsewhere, in an
+// object for each chunk; no row here tells whose a blob is.
+//
+// Objects and rows are kept together in spite of crashes by this order: an
+// object is written after its upload was created, and a gone blob is forgotten
+// after its objects were deleted. From its last moment on a blob is unknown to
+// every method but those that clear it away: GoneBlobs and ClearedBlob.
+type BlobStore interface {
+	// CreateBlob begins an upload and counts its charge, all or nothing.
+	// Beginning it again with the same size changes and counts nothing,
+	// finished or not; the chunk size stays what it was. ErrBlobConflict
+	// (another size), ErrBlobGone, ErrBlobQuota.
+	CreateBlob(ctx context.Context, blob NewBlob) (Blob, error)
+
+	// Blob finds a blob or an upload that is not out of time at now.
+	// ErrUnknownBlob.
+	Blob(ctx context.Context, name BlobName, now time.Time) (Blob, error)
+
+	// BlobChunks lists the numbers of the chunks of a blob that were stored, in
+	// order. An unknown blob has none.
+	BlobChunks(ctx context.Context, name BlobName) ([]int, error)
+
+	// BeginChunk notes the digest of a chunk before its object is written: from
+	// then on no other can take its place. stored tells that the object was
+	// written already. ErrUnknownBlob, ErrBlobConflict (another digest),
+	// ErrBlobFinished (it was finished and never had this chunk).
+	BeginChunk(ctx context.Context, chunk BlobChunk) (stored bool, err error)
+
+	// StoredChunk notes that the object of a chunk was written and will stay.
+	// ErrUnknownBlob: the blob is gone meanwhile, or the chunk was not begun.
+	StoredChunk(ctx context.Context, chunk BlobChunk) error
+
+	// FinishBlob makes an upload a blob whose contents have a hash. Finishing
+	// it again with the same hash changes nothing. ErrUnknownBlob,
+	// ErrBlobIncomplete, ErrBlobConflict (another hash).
+	FinishBlob(ctx context.Context, name BlobName, hash [32]byte, now time.Time) (Blob, error)
+
+	// DeleteBlob ends a blob or an upload. One that is not there is no error.
+	DeleteBlob(ctx context.Context, name BlobName) error
+
+	// GoneBlobs lists blobs whose objects are to be deleted, at most limit.
+	GoneBlobs(ctx context.Context, now time.Time, limit int) ([]Blob, error)
+
+	// ClearedBlob notes that the objects of a gone blob were deleted. The first
+	// time, it stays gone for a day or two and is listed again then, since a
+	// chunk that was on its way could be written once more; the next time, it
+	// is forgotten. One that is not listed at now is left as it is.
+	ClearedBlob(ctx context.Context, name BlobName, now time.Time) error
 }

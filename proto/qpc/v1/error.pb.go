@@ -84,6 +84,20 @@ const (
 	ErrorCode_ERROR_CODE_QUEUE_FULL ErrorCode = 55
 	// The channel would have more addresses than the server allows.
 	ErrorCode_ERROR_CODE_CHANNEL_FULL ErrorCode = 56
+	// No such blob: it was never finished, has expired, or was deleted.
+	ErrorCode_ERROR_CODE_UNKNOWN_BLOB ErrorCode = 60
+	// The blob would be larger than the server allows.
+	ErrorCode_ERROR_CODE_BLOB_TOO_LARGE ErrorCode = 61
+	// The account has uploaded as much as it may today; retry_after_ms says when the next day begins.
+	ErrorCode_ERROR_CODE_BLOB_QUOTA ErrorCode = 62
+	// The upload has another size, or the chunk other bytes, than when it came first.
+	ErrorCode_ERROR_CODE_BLOB_CONFLICT ErrorCode = 63
+	// Chunks are missing; CreateUpload tells which.
+	ErrorCode_ERROR_CODE_BLOB_INCOMPLETE ErrorCode = 64
+	// The contents do not have the hash that they should. Delete the blob and upload it anew.
+	ErrorCode_ERROR_CODE_BLOB_HASH_MISMATCH ErrorCode = 65
+	// The server's store of blobs fails, or is full; what it acknowledged is kept. Try again later.
+	ErrorCode_ERROR_CODE_BLOB_STORAGE ErrorCode = 66
 )
 
 // Enum value maps for ErrorCode.
@@ -119,6 +133,13 @@ var (
 		54: "ERROR_CODE_ADDRESS_INVALID",
 		55: "ERROR_CODE_QUEUE_FULL",
 		56: "ERROR_CODE_CHANNEL_FULL",
+		60: "ERROR_CODE_UNKNOWN_BLOB",
+		61: "ERROR_CODE_BLOB_TOO_LARGE",
+		62: "ERROR_CODE_BLOB_QUOTA",
+		63: "ERROR_CODE_BLOB_CONFLICT",
+		64: "ERROR_CODE_BLOB_INCOMPLETE",
+		65: "ERROR_CODE_BLOB_HASH_MISMATCH",
+		66: "ERROR_CODE_BLOB_STORAGE",
 	}
 	ErrorCode_value = map[string]int32{
 		"ERROR_CODE_UNSPECIFIED":         0,
@@ -151,6 +172,13 @@ var (
 		"ERROR_CODE_ADDRESS_INVALID":     54,
 		"ERROR_CODE_QUEUE_FULL":          55,
 		"ERROR_CODE_CHANNEL_FULL":        56,
+		"ERROR_CODE_UNKNOWN_BLOB":        60,
+		"ERROR_CODE_BLOB_TOO_LARGE":      61,
+		"ERROR_CODE_BLOB_QUOTA":          62,
+		"ERROR_CODE_BLOB_CONFLICT":       63,
+		"ERROR_CODE_BLOB_INCOMPLETE":     64,
+		"ERROR_CODE_BLOB_HASH_MISMATCH":  65,
+		"ERROR_CODE_BLOB_STORAGE":        66,
 	}
 )
 
@@ -323,7 +351,7 @@ const file_qpc_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"StaleEpoch\x12#\n" +
 	"\rcurrent_epoch\x18\x01 \x01(\x04R\fcurrentEpoch\x12$\n" +
-	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\x97\a\n" +
+	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\xec\b\n" +
 	"\tErrorCode\x12\x1a\n" +
 	"\x16ERROR_CODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ERROR_CODE_INTERNAL\x10\x01\x12\x1d\n" +
@@ -354,7 +382,14 @@ const file_qpc_v1_error_proto_rawDesc = "" +
 	"\x18ERROR_CODE_BAD_SIGNATURE\x105\x12\x1e\n" +
 	"\x1aERROR_CODE_ADDRESS_INVALID\x106\x12\x19\n" +
 	"\x15ERROR_CODE_QUEUE_FULL\x107\x12\x1b\n" +
-	"\x17ERROR_CODE_CHANNEL_FULL\x108B Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
+	"\x17ERROR_CODE_CHANNEL_FULL\x108\x12\x1b\n" +
+	"\x17ERROR_CODE_UNKNOWN_BLOB\x10<\x12\x1d\n" +
+	"\x19ERROR_CODE_BLOB_TOO_LARGE\x10=\x12\x19\n" +
+	"\x15ERROR_CODE_BLOB_QUOTA\x10>\x12\x1c\n" +
+	"\x18ERROR_CODE_BLOB_CONFLICT\x10?\x12\x1e\n" +
+	"\x1aERROR_CODE_BLOB_INCOMPLETE\x10@\x12!\n" +
+	"\x1dERROR_CODE_BLOB_HASH_MISMATCH\x10A\x12\x1b\n" +
+	"\x17ERROR_CODE_BLOB_STORAGE\x10BB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
 
 var (
 	file_qpc_v1_error_proto_rawDescOnce sync.Once

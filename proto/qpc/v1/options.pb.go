@@ -99,6 +99,8 @@ const (
 	RateClass_RATE_CLASS_POST RateClass = 3
 	// Everything that only touches the caller's own things.
 	RateClass_RATE_CLASS_OWN RateClass = 4
+	// Pieces of blobs, in either direction.
+	RateClass_RATE_CLASS_BLOB RateClass = 5
 )
 
 // Enum value maps for RateClass.
@@ -109,6 +111,7 @@ var (
 		2: "RATE_CLASS_LOOKUP",
 		3: "RATE_CLASS_POST",
 		4: "RATE_CLASS_OWN",
+		5: "RATE_CLASS_BLOB",
 	}
 	RateClass_value = map[string]int32{
 		"RATE_CLASS_UNSPECIFIED": 0,
@@ -116,6 +119,7 @@ var (
 		"RATE_CLASS_LOOKUP":      2,
 		"RATE_CLASS_POST":        3,
 		"RATE_CLASS_OWN":         4,
+		"RATE_CLASS_BLOB":        5,
 	}
 )
 
@@ -236,13 +240,14 @@ const file_qpc_v1_options_proto_rawDesc = "" +
 	"\x10ACCESS_ANONYMOUS\x10\x02\x12\x10\n" +
 	"\fACCESS_ADMIN\x10\x03\x12\x11\n" +
 	"\rACCESS_SERVER\x10\x04\x12\x0f\n" +
-	"\vACCESS_OPEN\x10\x05*|\n" +
+	"\vACCESS_OPEN\x10\x05*\x91\x01\n" +
 	"\tRateClass\x12\x1a\n" +
 	"\x16RATE_CLASS_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fRATE_CLASS_AUTH\x10\x01\x12\x15\n" +
 	"\x11RATE_CLASS_LOOKUP\x10\x02\x12\x13\n" +
 	"\x0fRATE_CLASS_POST\x10\x03\x12\x12\n" +
-	"\x0eRATE_CLASS_OWN\x10\x04:0\n" +
+	"\x0eRATE_CLASS_OWN\x10\x04\x12\x13\n" +
+	"\x0fRATE_CLASS_BLOB\x10\x05:0\n" +
 	"\x02id\x12\x1e.google.protobuf.MethodOptions\x18ц\x03 \x01(\rR\x02id:H\n" +
 	"\x06access\x12\x1e.google.protobuf.MethodOptions\x18҆\x03 \x01(\x0e2\x0e.qpc.v1.AccessR\x06access:R\n" +
 	"\n" +

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,13 +12,9 @@ import (
 	"quicprochat/server/storage"
 )
 
-// ErrSchemaOlder: the database was written by an older version of the program.
-// Open brings it up to date.
-var ErrSchemaOlder = errors.New("database was written by an older version of the program")
-
 // Check looks at the database at path and changes nothing: whether it opens,
 // whether it is sound, whether its schema is this version's.
-// storage.ErrSchemaNewer, ErrSchemaOlder, or what is wrong with it.
+// storage.ErrSchemaNewer, storage.ErrSchemaOlder, or what is wrong with it.
 func Check(ctx context.Context, path string) error {
 	if _, err := os.Stat(path); err != nil {
 		return err
@@ -48,7 +43,7 @@ func Check(ctx context.Context, path string) error {
 	case current > known:
 		return fmt.Errorf("schema version %d, known up to %d: %w", current, known, storage.ErrSchemaNewer)
 	case current < known:
-		return fmt.Errorf("schema version %d of %d: %w", current, known, ErrSchemaOlder)
+		return fmt.Errorf("schema version %d of %d: %w", current, known, storage.ErrSchemaOlder)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 	limit = max(limit, 1)
 	itemCutoff := int64(storage.DayOf(now.Add(-s.limits.ItemTTL)))
 	channelCutoff := int64(storage.DayOf(now.Add(-s.limits.ChannelTTL)))
+	quotaCutoff := int64(storage.DayOf(now.Add(-24 * time.Hour)))
 	total := 0
 	for _, step := range []func(*tx) (int, error){
 		func(t *tx) (int, error) { return t.expireQueues(itemCutoff, limit) },
@@ -32,6 +33,11 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 		},
 		func(t *tx) (int, error) {
 			return t.exec(`DELETE FROM invites WHERE hash IN (SELECT hash FROM invites WHERE expires <= ? LIMIT ?)`, now.Add(-inviteMemory).Unix(), limit)
+		},
+		func(t *tx) (int, error) { return t.expireBlobs(uploading, now, limit) },
+		func(t *tx) (int, error) { return t.expireBlobs(finished, now, limit) },
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM blob_quotas WHERE quota IN (SELECT quota FROM blob_quotas WHERE day < ? LIMIT ?)`, quotaCutoff, limit)
 		},
 	} {
 		n := 0

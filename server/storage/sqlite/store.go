@@ -40,7 +40,7 @@ var _ storage.Store = (*Store)(nil)
 // its schema up to date. storage.ErrSchemaNewer: it was written by a newer
 // version of the program, and was left as it is.
 func Open(ctx context.Context, path string, limits storage.Limits) (*Store, error) {
-	if err := checkLimits(limits); err != nil {
+	if err := limits.Validate(); err != nil {
 		return nil, err
 	}
 	if err := createFile(path); err != nil {
@@ -83,14 +83,6 @@ func orUnknown(err, unknown error) error {
 		return unknown
 	}
 	return err
-}
-
-func checkLimits(l storage.Limits) error {
-	if l.Devices <= 0 || l.KeyPackages <= 0 || l.QueueItems <= 0 || l.QueueBytes <= 0 ||
-		l.ChannelAddresses <= 0 || l.ItemTTL <= 0 || l.ChannelTTL <= 0 {
-		return errors.New("every storage limit must be positive")
-	}
-	return nil
 }
 
 // createFile makes the file before SQLite does, to choose its mode. SQLite

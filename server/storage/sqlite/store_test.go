@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -108,25 +107,6 @@ func TestReopen(t *testing.T) {
 	posted, err = s.Post(t.Context(), newPost(channel, storage.ItemID{99}))
 	if err != nil || posted.ChannelSeq != 21 {
 		t.Fatalf("next item: %+v, %v", posted, err)
-	}
-}
-
-func TestOpenRefusesNewerSchema(t *testing.T) {
-	path := newPath(t)
-	must(t, openAt(t, path, storage.DefaultLimits()).Close())
-	db, err := sql.Open("sqlite", dataSource(path))
-	must(t, err)
-	_, err = db.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
-	must(t, errors.Join(err, db.Close()))
-	before, err := os.ReadFile(path)
-	must(t, err)
-	if _, err := Open(t.Context(), path, storage.DefaultLimits()); !errors.Is(err, storage.ErrSchemaNewer) {
-		t.Fatalf("got %v, want ErrSchemaNewer", err)
-	}
-	after, err := os.ReadFile(path)
-	must(t, err)
-	if string(before) != string(after) {
-		t.Error("the database was changed")
 	}
 }
 

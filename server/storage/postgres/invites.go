@@ -1,0 +1,57 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"quicprochat/server/storage"
+)
+
+// CreateInvite stores an invite.
+func (s *Store) CreateInvite(ctx context.Context, invite storage.Invite) error {
+	return s.change(ctx, func(t *tx) error {
+		n, err := t.exec(`INSERT INTO invites (hash, uses_left, expires) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+			invite.Hash[:], invite.Uses, invite.Expires.Unix())
+		if err != nil {
+			return fmt.Errorf("store invite: %w", err)
+		}
+		if n == 0 && !t.uncertain { // hashes of random tokens: it is from the try before
+			return storage.ErrInviteExists
+		}
+		return nil
+	})
+}
+
+// CheckInvite tells whether an invite could be used at now.
+func (s *Store) CheckInvite(ctx context.Context, hash storage.InviteHash, now time.Time) error {
+	var usesLeft, expires int64
+	if err := s.get(ctx, into(&usesLeft, &expires), `SELECT uses_left, expires FROM invites WHERE hash = $1`, hash[:]); err != nil {
+		return orUnknown(err, storage.ErrInviteUnknown)
+	}
+	return checkInvite(usesLeft, expires, now)
+}
+
+func (t *tx) consumeInvite(hash storage.InviteHash, now time.Time) error {
+	var usesLeft, expires int64
+	if err := t.get(into(&usesLeft, &expires), `SELECT uses_left, expires FROM invites WHERE hash = $1 FOR UPDATE`, hash[:]); err != nil {
+		return orUnknown(err, storage.ErrInviteUnknown)
+	}
+	if err := checkInvite(usesLeft, expires, now); err != nil {
+		return err
+	}
+	if _, err := t.exec(`UPDATE invites SET uses_left = uses_left - 1 WHERE hash = $1`, hash[:]); err != nil {
+		return fmt.Errorf("consume invite: %w", err)
+	}
+	return nil
+}
+
+func checkInvite(usesLeft, expires int64, now time.Time) error {
+	switch {
+	case now.Unix() >= expires:
+		return storage.ErrInviteExpired
+	case usesLeft <= 0:
+		return storage.ErrInviteUsedUp
+	}
+	return nil
+}
