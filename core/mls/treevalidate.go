@@ -113,23 +113,23 @@ func (t *ratchetTree) parentHashChained(p *parentNode, child, sibling nodeIndex)
 	if int(t.at(child).resolution()) != len(below)+1 {
 		return false
 	}
-	want := t.parentHashOf(p, sibling)
-	res := t.resolution(child)
-	for k, d := range res {
-		if !bytes.Equal(t.node(d).parentHash(), want) {
-			continue
-		}
-		rest := make([]LeafIndex, 0, len(below))
-		for _, y := range slices.Concat(res[:k], res[k+1:]) {
-			if !y.isLeaf() {
-				break
+	d, alone := theOther(t.resolution(child), below)
+	return alone && bytes.Equal(t.node(d).parentHash(), t.parentHashOf(p, sibling))
+}
+
+// theOther finds the node of a resolution that is not among these leaves (ascending),
+// where there is exactly one.
+func theOther(res []nodeIndex, leaves []LeafIndex) (d nodeIndex, alone bool) {
+	for _, x := range res {
+		if x.isLeaf() {
+			if _, is := slices.BinarySearch(leaves, x.leaf()); is {
+				continue
 			}
-			rest = append(rest, y.leaf())
 		}
-		slices.Sort(rest)
-		if slices.Equal(rest, below) {
-			return true
+		if alone {
+			return 0, false
 		}
+		d, alone = x, true
 	}
-	return false
+	return d, alone
 }
