@@ -29,8 +29,8 @@ func (g *Group) Commit(o CommitOptions) (*StagedCommit, error) {
 		return nil, err
 	}
 	for _, p := range o.Proposals {
-		if p.typ == ProposalAdd && p.err == nil && !p.keyPackage.leaf.Lifetime.Contains(g.cfg.now()) {
-			return nil, invalid("7.3", "key package is outside its lifetime")
+		if err := p.checkLifetime(g.cfg.now()); err != nil {
+			return nil, err
 		}
 	}
 	list, out, err := g.applyGathered(o.Proposals)

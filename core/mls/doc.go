@@ -93,7 +93,7 @@
 //     does not insist.
 //   - Uniqueness of group ids, and destroying a [KeyPackageBundle] once used.
 //   - Judging lifetimes where it matters: a KeyPackage must be within its lifetime for one's own
-//     Commit to add it, while the lifetimes of leaves that others add are not checked, because
+//     Commit or Propose to add it, while the lifetimes of leaves that others add are not checked, because
 //     messages may be processed long after they were sent and all members must decide alike.
 //
 // # What is promised

@@ -1,5 +1,7 @@
 package mls
 
+import "time"
+
 // ProposalType is an id of RFC 9420 §17.4.
 type ProposalType uint16
 
@@ -49,6 +51,14 @@ func GroupContextExtensionsProposal(extensions []Extension) Proposal {
 
 // Type returns the proposal's type.
 func (p *Proposal) Type() ProposalType { return p.typ }
+
+// checkLifetime is what is asked of an Add besides, before one sends it oneself (§7.3).
+func (p *Proposal) checkLifetime(now time.Time) error {
+	if p.typ == ProposalAdd && p.err == nil && !p.keyPackage.leaf.Lifetime.Contains(now) {
+		return invalid("7.3", "key package is outside its lifetime")
+	}
+	return nil
+}
 
 func (p *Proposal) encode(w *writer) {
 	w.u16(uint16(p.typ))

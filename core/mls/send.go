@@ -19,13 +19,16 @@ func (g *Group) Seal(plaintext, aad []byte) ([]byte, error) {
 }
 
 // Propose publishes a proposal, to be committed by whoever commits next. It
-// counts in one's own next commit as well.
+// counts in one's own next commit as well. A KeyPackage to add must be within its lifetime.
 func (g *Group) Propose(p Proposal) ([]byte, error) {
 	if err := g.maySend(); err != nil {
 		return nil, err
 	}
 	if p.typ == ProposalUpdate || p.typ == ProposalSelfRemove {
 		return nil, invalid("12.1", "use ProposeUpdate or ProposeSelfRemove")
+	}
+	if err := p.checkLifetime(g.cfg.now()); err != nil {
+		return nil, err
 	}
 	p = p.withNonce(g.suite)
 	return g.propose(&p, nil)

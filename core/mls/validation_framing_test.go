@@ -19,6 +19,11 @@ func TestCommitRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, b.Public().Verify(alice.g.cfg.now()), "7.3")
+	_, err = alice.g.Propose(AddProposal(b.KeyPackage()))
+	expect(t, err, "7.3")
+	if len(alice.g.TakeChanges()) != 0 {
+		t.Error("a proposal that is not made changes the group")
+	}
 	for _, c := range []struct {
 		p    Proposal
 		want any
