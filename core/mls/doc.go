@@ -86,7 +86,9 @@
 //   - Storage. After every operation that changed something, [Group.TakeChanges] gives the changed
 //     records. They go to disk in one transaction with what they came with, before any ciphertext
 //     leaves the device and before any queue item is acknowledged. If the transaction fails, drop
-//     the Group and [Load] it again. Records hold secrets: what is deleted must be gone.
+//     the Group and [Load] it again. Records hold secrets: what is deleted must be gone. And never
+//     go back to older records, nor load the same ones twice: keys would be used again. Whoever
+//     has only a backup joins anew ([JoinByCommit] with Replace).
 //   - One goroutine at a time per [Group].
 //   - Committing before talking: RFC 9420 §12.4 asks whoever has received proposals to commit
 //     them before the next application message, so that those who are to go do not hear it. Seal
