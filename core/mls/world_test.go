@@ -1,6 +1,7 @@
 package mls
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -93,11 +94,21 @@ func (w *world) propose(make func(*Group) ([]byte, error)) {
 		return
 	}
 	m, err := make(p.g)
+	if errors.Is(err, ErrTooManyProposals) && p.leaving() {
+		return // asked to go, and not let go yet
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	p.save()
 	w.broadcast(p, m, "")
+}
+
+// leaving tells whether the peer has proposed its own removal in this epoch.
+func (p *peer) leaving() bool {
+	return slices.ContainsFunc(p.g.proposals, func(c *cachedProposal) bool {
+		return c.typ == ProposalSelfRemove && c.sender.isMember(p.g.own)
+	})
 }
 
 func (w *world) proposeRemoval() {
