@@ -28,13 +28,18 @@ var (
 	// ErrAlreadyUsed: the message's key was consumed or has expired: a duplicate. Drop it.
 	ErrAlreadyUsed = errors.New("mls: message key already used")
 	// ErrTooFarAhead: the message's generation is more than Config.Forward ahead of
-	// the last one seen from this sender.
+	// the last one seen from this sender: most of what it sent is missing, or it is at
+	// fault. Process what is missing first, then the message again; else drop it.
 	ErrTooFarAhead = errors.New("mls: generation too far ahead")
 	// ErrDecrypt: authenticated decryption failed: garbage, or not meant for this member.
+	// Drop it.
 	ErrDecrypt = errors.New("mls: decryption failed")
 	// ErrInvalidSignature: a signature, or a MAC by the group, does not verify.
+	// Drop it.
 	ErrInvalidSignature = errors.New("mls: invalid signature")
-	// ErrRemoved: this member is no longer in the group, which is read-only.
+	// ErrRemoved: this member is no longer in the group, which is read-only:
+	// late messages of its last epochs still open. Delete the group when they are not
+	// waited for any more; being added again makes a new one.
 	ErrRemoved = errors.New("mls: removed from the group")
 	// ErrReInit: the group has been re-initialised (RFC 9420 §11.2). Nothing is sent
 	// or received in its last epoch; late messages of earlier epochs still open.
@@ -43,18 +48,23 @@ var (
 	ErrReInit = errors.New("mls: group has been re-initialised")
 	// ErrPending: the group has a pending commit of its own already. Merge or discard it first.
 	ErrPending = errors.New("mls: a commit is pending")
-	// ErrNoPending: there is no pending commit to merge.
+	// ErrNoPending: there is no pending commit to merge: it was merged or discarded,
+	// the latter also by merging another member's.
 	ErrNoPending = errors.New("mls: no pending commit")
 	// ErrStale: the staged commit is not for the group's present epoch, or has been discarded.
+	// Forget it; of one's own: commit anew.
 	ErrStale = errors.New("mls: staged commit is stale")
 	// ErrLeaving: this member has proposed its own removal and can only wait for
 	// another member to commit it.
 	ErrLeaving = errors.New("mls: leaving the group")
-	// ErrNoKeyPackage: the Welcome is not for the KeyPackage given.
+	// ErrNoKeyPackage: the Welcome is not for the KeyPackage given. Try the
+	// others there are, and drop it if it is for none.
 	ErrNoKeyPackage = errors.New("mls: welcome is for another key package")
-	// ErrNoTree: neither the Welcome nor the caller gave the ratchet tree.
+	// ErrNoTree: neither the Welcome or GroupInfo nor the caller gave the ratchet tree.
+	// Get it elsewhere and call again.
 	ErrNoTree = errors.New("mls: no ratchet tree")
 	// ErrCorruptState: the records given to Load are not a group's complete state.
+	// Nothing mends them: join anew, by JoinByCommit with Replace or by a Welcome.
 	ErrCorruptState = errors.New("mls: corrupt group state")
 	// ErrMissingProposal: the commit refers to a proposal that has not been
 	// processed. Process that first, then the commit again.
@@ -66,8 +76,10 @@ var (
 	// Config.Handshakes does not allow. Drop it.
 	ErrPublicHandshake = errors.New("mls: public handshake message against the policy")
 	// ErrMissingPSK: a pre-shared key that the commit or Welcome uses is not known here.
+	// Get it, so that Config finds it, and call again; without it this member cannot follow.
 	ErrMissingPSK = errors.New("mls: pre-shared key is missing")
 	// ErrSigner: the signing key is missing, of the wrong type, or not the one of the leaf.
+	// Call again with the right one.
 	ErrSigner = errors.New("mls: signing key does not fit")
 )
 
