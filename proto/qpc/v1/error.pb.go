@@ -98,48 +98,66 @@ const (
 	ErrorCode_ERROR_CODE_BLOB_HASH_MISMATCH ErrorCode = 65
 	// The server's store of blobs fails, or is full; what it acknowledged is kept. Try again later.
 	ErrorCode_ERROR_CODE_BLOB_STORAGE ErrorCode = 66
+	// A token is malformed, or was not made by this server.
+	ErrorCode_ERROR_CODE_TOKEN_INVALID ErrorCode = 100
+	// The key of a token, or the one that the caller expects, is not in use any more, or not yet. Ask for new ones.
+	ErrorCode_ERROR_CODE_TOKEN_KEY ErrorCode = 101
+	// A token was spent before. Use another.
+	ErrorCode_ERROR_CODE_TOKEN_SPENT ErrorCode = 102
+	// The account has had as many tokens as it may today; retry_after_ms says when the next day begins.
+	ErrorCode_ERROR_CODE_TOKEN_QUOTA ErrorCode = 103
+	// There are fewer tokens than invitations.
+	ErrorCode_ERROR_CODE_TOKEN_MISSING ErrorCode = 104
+	// The account may not make first contact on this server.
+	ErrorCode_ERROR_CODE_CONTACT_REFUSED ErrorCode = 105
 )
 
 // Enum value maps for ErrorCode.
 var (
 	ErrorCode_name = map[int32]string{
-		0:  "ERROR_CODE_UNSPECIFIED",
-		1:  "ERROR_CODE_INTERNAL",
-		2:  "ERROR_CODE_UNKNOWN_METHOD",
-		3:  "ERROR_CODE_MALFORMED",
-		4:  "ERROR_CODE_TOO_LARGE",
-		5:  "ERROR_CODE_WRONG_CONNECTION",
-		6:  "ERROR_CODE_RATE_LIMITED",
-		7:  "ERROR_CODE_UNAVAILABLE",
-		20: "ERROR_CODE_NAME_TAKEN",
-		21: "ERROR_CODE_NAME_INVALID",
-		22: "ERROR_CODE_INVITE_REQUIRED",
-		23: "ERROR_CODE_INVITE_INVALID",
-		24: "ERROR_CODE_INVITE_EXPIRED",
-		25: "ERROR_CODE_REGISTRATION_CLOSED",
-		30: "ERROR_CODE_LOGIN_FAILED",
-		31: "ERROR_CODE_NO_EXCHANGE",
-		32: "ERROR_CODE_DEVICE_REFUSED",
-		33: "ERROR_CODE_DEVICE_REVOKED",
-		34: "ERROR_CODE_CERTIFICATE_INVALID",
-		35: "ERROR_CODE_TOO_MANY_DEVICES",
-		40: "ERROR_CODE_UNKNOWN_ACCOUNT",
-		41: "ERROR_CODE_KEY_PACKAGE_INVALID",
-		42: "ERROR_CODE_NO_KEY_PACKAGE",
-		50: "ERROR_CODE_UNKNOWN_CHANNEL",
-		51: "ERROR_CODE_CHANNEL_EXISTS",
-		52: "ERROR_CODE_STALE_EPOCH",
-		53: "ERROR_CODE_BAD_SIGNATURE",
-		54: "ERROR_CODE_ADDRESS_INVALID",
-		55: "ERROR_CODE_QUEUE_FULL",
-		56: "ERROR_CODE_CHANNEL_FULL",
-		60: "ERROR_CODE_UNKNOWN_BLOB",
-		61: "ERROR_CODE_BLOB_TOO_LARGE",
-		62: "ERROR_CODE_BLOB_QUOTA",
-		63: "ERROR_CODE_BLOB_CONFLICT",
-		64: "ERROR_CODE_BLOB_INCOMPLETE",
-		65: "ERROR_CODE_BLOB_HASH_MISMATCH",
-		66: "ERROR_CODE_BLOB_STORAGE",
+		0:   "ERROR_CODE_UNSPECIFIED",
+		1:   "ERROR_CODE_INTERNAL",
+		2:   "ERROR_CODE_UNKNOWN_METHOD",
+		3:   "ERROR_CODE_MALFORMED",
+		4:   "ERROR_CODE_TOO_LARGE",
+		5:   "ERROR_CODE_WRONG_CONNECTION",
+		6:   "ERROR_CODE_RATE_LIMITED",
+		7:   "ERROR_CODE_UNAVAILABLE",
+		20:  "ERROR_CODE_NAME_TAKEN",
+		21:  "ERROR_CODE_NAME_INVALID",
+		22:  "ERROR_CODE_INVITE_REQUIRED",
+		23:  "ERROR_CODE_INVITE_INVALID",
+		24:  "ERROR_CODE_INVITE_EXPIRED",
+		25:  "ERROR_CODE_REGISTRATION_CLOSED",
+		30:  "ERROR_CODE_LOGIN_FAILED",
+		31:  "ERROR_CODE_NO_EXCHANGE",
+		32:  "ERROR_CODE_DEVICE_REFUSED",
+		33:  "ERROR_CODE_DEVICE_REVOKED",
+		34:  "ERROR_CODE_CERTIFICATE_INVALID",
+		35:  "ERROR_CODE_TOO_MANY_DEVICES",
+		40:  "ERROR_CODE_UNKNOWN_ACCOUNT",
+		41:  "ERROR_CODE_KEY_PACKAGE_INVALID",
+		42:  "ERROR_CODE_NO_KEY_PACKAGE",
+		50:  "ERROR_CODE_UNKNOWN_CHANNEL",
+		51:  "ERROR_CODE_CHANNEL_EXISTS",
+		52:  "ERROR_CODE_STALE_EPOCH",
+		53:  "ERROR_CODE_BAD_SIGNATURE",
+		54:  "ERROR_CODE_ADDRESS_INVALID",
+		55:  "ERROR_CODE_QUEUE_FULL",
+		56:  "ERROR_CODE_CHANNEL_FULL",
+		60:  "ERROR_CODE_UNKNOWN_BLOB",
+		61:  "ERROR_CODE_BLOB_TOO_LARGE",
+		62:  "ERROR_CODE_BLOB_QUOTA",
+		63:  "ERROR_CODE_BLOB_CONFLICT",
+		64:  "ERROR_CODE_BLOB_INCOMPLETE",
+		65:  "ERROR_CODE_BLOB_HASH_MISMATCH",
+		66:  "ERROR_CODE_BLOB_STORAGE",
+		100: "ERROR_CODE_TOKEN_INVALID",
+		101: "ERROR_CODE_TOKEN_KEY",
+		102: "ERROR_CODE_TOKEN_SPENT",
+		103: "ERROR_CODE_TOKEN_QUOTA",
+		104: "ERROR_CODE_TOKEN_MISSING",
+		105: "ERROR_CODE_CONTACT_REFUSED",
 	}
 	ErrorCode_value = map[string]int32{
 		"ERROR_CODE_UNSPECIFIED":         0,
@@ -179,6 +197,12 @@ var (
 		"ERROR_CODE_BLOB_INCOMPLETE":     64,
 		"ERROR_CODE_BLOB_HASH_MISMATCH":  65,
 		"ERROR_CODE_BLOB_STORAGE":        66,
+		"ERROR_CODE_TOKEN_INVALID":       100,
+		"ERROR_CODE_TOKEN_KEY":           101,
+		"ERROR_CODE_TOKEN_SPENT":         102,
+		"ERROR_CODE_TOKEN_QUOTA":         103,
+		"ERROR_CODE_TOKEN_MISSING":       104,
+		"ERROR_CODE_CONTACT_REFUSED":     105,
 	}
 )
 
@@ -351,7 +375,8 @@ const file_qpc_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"StaleEpoch\x12#\n" +
 	"\rcurrent_epoch\x18\x01 \x01(\x04R\fcurrentEpoch\x12$\n" +
-	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\xec\b\n" +
+	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\x9a\n" +
+	"\n" +
 	"\tErrorCode\x12\x1a\n" +
 	"\x16ERROR_CODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ERROR_CODE_INTERNAL\x10\x01\x12\x1d\n" +
@@ -389,7 +414,13 @@ const file_qpc_v1_error_proto_rawDesc = "" +
 	"\x18ERROR_CODE_BLOB_CONFLICT\x10?\x12\x1e\n" +
 	"\x1aERROR_CODE_BLOB_INCOMPLETE\x10@\x12!\n" +
 	"\x1dERROR_CODE_BLOB_HASH_MISMATCH\x10A\x12\x1b\n" +
-	"\x17ERROR_CODE_BLOB_STORAGE\x10BB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
+	"\x17ERROR_CODE_BLOB_STORAGE\x10B\x12\x1c\n" +
+	"\x18ERROR_CODE_TOKEN_INVALID\x10d\x12\x18\n" +
+	"\x14ERROR_CODE_TOKEN_KEY\x10e\x12\x1a\n" +
+	"\x16ERROR_CODE_TOKEN_SPENT\x10f\x12\x1a\n" +
+	"\x16ERROR_CODE_TOKEN_QUOTA\x10g\x12\x1c\n" +
+	"\x18ERROR_CODE_TOKEN_MISSING\x10h\x12\x1e\n" +
+	"\x1aERROR_CODE_CONTACT_REFUSED\x10iB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
 
 var (
 	file_qpc_v1_error_proto_rawDescOnce sync.Once

@@ -188,8 +188,11 @@ type InfoResponse struct {
 	Version             string                    `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	Registration        InfoResponse_Registration `protobuf:"varint,3,opt,name=registration,proto3,enum=qpc.v1.InfoResponse_Registration" json:"registration,omitempty"`
 	MaxChannelAddresses uint32                    `protobuf:"varint,4,opt,name=max_channel_addresses,json=maxChannelAddresses,proto3" json:"max_channel_addresses,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// The key of today's tokens: the same for everybody, so that nobody's tokens
+	// can be told from others'. Ask on the anonymous connection.
+	TokenKey      *TokenKey `protobuf:"bytes,5,opt,name=token_key,json=tokenKey,proto3" json:"token_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InfoResponse) Reset() {
@@ -250,20 +253,28 @@ func (x *InfoResponse) GetMaxChannelAddresses() uint32 {
 	return 0
 }
 
+func (x *InfoResponse) GetTokenKey() *TokenKey {
+	if x != nil {
+		return x.TokenKey
+	}
+	return nil
+}
+
 var File_qpc_v1_node_proto protoreflect.FileDescriptor
 
 const file_qpc_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x11qpc/v1/node.proto\x12\x06qpc.v1\x1a\x14qpc/v1/options.proto\"\x0f\n" +
+	"\x11qpc/v1/node.proto\x12\x06qpc.v1\x1a\x14qpc/v1/contact.proto\x1a\x14qpc/v1/options.proto\"\x0f\n" +
 	"\rHealthRequest\"\x10\n" +
 	"\x0eHealthResponse\"\r\n" +
-	"\vInfoRequest\"\xbb\x02\n" +
+	"\vInfoRequest\"\xea\x02\n" +
 	"\fInfoResponse\x12\x1f\n" +
 	"\vserver_name\x18\x01 \x01(\tR\n" +
 	"serverName\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12E\n" +
 	"\fregistration\x18\x03 \x01(\x0e2!.qpc.v1.InfoResponse.RegistrationR\fregistration\x122\n" +
-	"\x15max_channel_addresses\x18\x04 \x01(\rR\x13maxChannelAddresses\"u\n" +
+	"\x15max_channel_addresses\x18\x04 \x01(\rR\x13maxChannelAddresses\x12-\n" +
+	"\ttoken_key\x18\x05 \x01(\v2\x10.qpc.v1.TokenKeyR\btokenKey\"u\n" +
 	"\fRegistration\x12\x1c\n" +
 	"\x18REGISTRATION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11REGISTRATION_OPEN\x10\x01\x12\x17\n" +
@@ -293,18 +304,20 @@ var file_qpc_v1_node_proto_goTypes = []any{
 	(*HealthResponse)(nil),         // 2: qpc.v1.HealthResponse
 	(*InfoRequest)(nil),            // 3: qpc.v1.InfoRequest
 	(*InfoResponse)(nil),           // 4: qpc.v1.InfoResponse
+	(*TokenKey)(nil),               // 5: qpc.v1.TokenKey
 }
 var file_qpc_v1_node_proto_depIdxs = []int32{
 	0, // 0: qpc.v1.InfoResponse.registration:type_name -> qpc.v1.InfoResponse.Registration
-	1, // 1: qpc.v1.NodeService.Health:input_type -> qpc.v1.HealthRequest
-	3, // 2: qpc.v1.NodeService.Info:input_type -> qpc.v1.InfoRequest
-	2, // 3: qpc.v1.NodeService.Health:output_type -> qpc.v1.HealthResponse
-	4, // 4: qpc.v1.NodeService.Info:output_type -> qpc.v1.InfoResponse
-	3, // [3:5] is the sub-list for method output_type
-	1, // [1:3] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	5, // 1: qpc.v1.InfoResponse.token_key:type_name -> qpc.v1.TokenKey
+	1, // 2: qpc.v1.NodeService.Health:input_type -> qpc.v1.HealthRequest
+	3, // 3: qpc.v1.NodeService.Info:input_type -> qpc.v1.InfoRequest
+	2, // 4: qpc.v1.NodeService.Health:output_type -> qpc.v1.HealthResponse
+	4, // 5: qpc.v1.NodeService.Info:output_type -> qpc.v1.InfoResponse
+	4, // [4:6] is the sub-list for method output_type
+	2, // [2:4] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_qpc_v1_node_proto_init() }
@@ -312,6 +325,7 @@ func file_qpc_v1_node_proto_init() {
 	if File_qpc_v1_node_proto != nil {
 		return
 	}
+	file_qpc_v1_contact_proto_init()
 	file_qpc_v1_options_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
