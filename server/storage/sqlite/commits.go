@@ -20,6 +20,9 @@ func (s *Store) Commit(ctx context.Context, commit storage.Commit) (storage.Post
 		if err != nil {
 			return storage.Posted{}, err
 		}
+		if err := t.spendTokens(commit.Tokens); err != nil {
+			return storage.Posted{}, err
+		}
 		for _, w := range commit.Welcomes {
 			deliveries = append(deliveries, delivery{queue: w.Queue, seal: w.Seal})
 		}

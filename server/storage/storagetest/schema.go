@@ -94,6 +94,7 @@ func CheckFirstSchema(t testing.TB, s storage.Store) {
 	// what later schemas brought can be used
 	blob := finishedBlob(t, s)
 	equal(t, "chunks", chunks(t, s, blob.Name), "[0 1 2 3 4]")
+	deliverSealed(t, s, newDelivery(one.Queue, "sealed"))
 	expireAll(t, s, today.Add(100*day), 100)
 	equal(t, "gone blobs", len(goneNames(t, s, today.Add(100*day))), 1)
 	equal(t, "after expiry", texts(t, s, two.Queue), "")
