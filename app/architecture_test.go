@@ -65,6 +65,7 @@ var mayImport = map[string][]string{
 	"core/version":  {},
 	"core/identity": {"proto"},
 	"core/seal":     {"core/identity", "proto"},
+	"core/tokens":   {},
 	"core/wire":     {"proto"},
 	"proto":         {},
 }

@@ -23,6 +23,7 @@ import (
 	"quicprochat/server/blob"
 	"quicprochat/server/bus"
 	"quicprochat/server/config"
+	"quicprochat/server/mint"
 	"quicprochat/server/queue"
 	"quicprochat/server/ratelimit"
 	"quicprochat/server/secrets"
@@ -67,6 +68,7 @@ type Server struct {
 	queues   *queue.Service
 	objects  blob.Objects
 	blobs    *blob.Service
+	mint     *mint.Mint
 	router   *wire.Router
 
 	tasks sync.WaitGroup

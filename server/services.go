@@ -15,8 +15,10 @@ import (
 	"quicprochat/server/bus"
 	"quicprochat/server/channel"
 	"quicprochat/server/config"
+	"quicprochat/server/contact"
 	"quicprochat/server/device"
 	"quicprochat/server/keys"
+	"quicprochat/server/mint"
 	"quicprochat/server/node"
 	"quicprochat/server/queue"
 	"quicprochat/server/secrets"
@@ -39,6 +41,13 @@ func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
 	s.blobs = blob.New(blob.Options{
 		Store: s.store, Objects: s.objects, QuotaKey: [32]byte(quotaKey), MaxSize: s.cfg.Limits.BlobSize, Now: s.now, Log: s.log,
 	})
+	if s.mint, err = mint.New(k.Storage, s.now); err != nil {
+		return err
+	}
+	tokenQuotaKey, err := hkdf.Key(sha256.New, k.Storage[:], nil, "qpc token quota v1", 32)
+	if err != nil {
+		return fmt.Errorf("quota key: %w", err)
+	}
 	s.router = wire.NewRouter()
 	for _, service := range []interface{ Register(*wire.Router) }{
 		auth.New(auth.Options{
@@ -49,16 +58,24 @@ func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
 		keys.New(s.store, sealer, s.now),
 		user.New(s.store),
 		s.queues,
-		channel.New(s.store, sealer, b, s.cfg.Limits.ChannelAddresses, s.now),
+		channel.New(s.store, sealer, b, s.mint, s.cfg.Limits.ChannelAddresses, s.now),
 		s.blobs,
-		node.New(s.store, s.info()),
+		contact.New(contact.Options{
+			Store: s.store, Sealer: sealer, Waker: b, Mint: s.mint, QuotaKey: [32]byte(tokenQuotaKey),
+			TokensPerDay: s.cfg.Limits.ContactTokensPerDay, Now: s.now,
+		}),
+		node.New(s.store, s.info),
 	} {
 		service.Register(s.router)
 	}
 	return nil
 }
 
-func (s *Server) info() *qpcv1.InfoResponse {
+func (s *Server) info() (*qpcv1.InfoResponse, error) {
+	key, err := s.mint.Public()
+	if err != nil {
+		return nil, err
+	}
 	modes := map[config.Registration]qpcv1.InfoResponse_Registration{
 		config.RegistrationOpen:   qpcv1.InfoResponse_REGISTRATION_OPEN,
 		config.RegistrationInvite: qpcv1.InfoResponse_REGISTRATION_INVITE,
@@ -69,5 +86,6 @@ func (s *Server) info() *qpcv1.InfoResponse {
 		Version:             version.Version,
 		Registration:        modes[s.cfg.Registration],
 		MaxChannelAddresses: uint32(s.cfg.Limits.ChannelAddresses),
-	}
+		TokenKey:            key,
+	}, nil
 }

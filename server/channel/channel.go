@@ -13,6 +13,7 @@ import (
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
 	"quicprochat/server/address"
+	"quicprochat/server/mint"
 	"quicprochat/server/storage"
 )
 
@@ -26,13 +27,15 @@ type Service struct {
 	store        storage.ChannelStore
 	sealer       *address.Sealer
 	waker        Waker
+	mint         *mint.Mint
 	maxAddresses int
 	now          func() time.Time
 }
 
-// New returns a Service whose channels have at most maxAddresses addresses.
-func New(store storage.ChannelStore, sealer *address.Sealer, waker Waker, maxAddresses int, now func() time.Time) *Service {
-	return &Service{store: store, sealer: sealer, waker: waker, maxAddresses: maxAddresses, now: now}
+// New returns a Service whose channels have at most maxAddresses addresses, and
+// whose Welcomes are paid for with tokens of the mint.
+func New(store storage.ChannelStore, sealer *address.Sealer, waker Waker, m *mint.Mint, maxAddresses int, now func() time.Time) *Service {
+	return &Service{store: store, sealer: sealer, waker: waker, mint: m, maxAddresses: maxAddresses, now: now}
 }
 
 // Register adds the service's methods to r.

@@ -76,6 +76,7 @@ type Limits struct {
 	BlobBytesPerDay       int64         `toml:"blob_bytes_per_day"`
 	BlobTTL               time.Duration `toml:"blob_ttl"`
 	UploadTTL             time.Duration `toml:"upload_ttl"`
+	ContactTokensPerDay   int           `toml:"contact_tokens_per_day"`
 	Connections           int           `toml:"connections"`
 	ConnectionsPerAddress int           `toml:"connections_per_address"`
 }
@@ -116,6 +117,7 @@ func Default() Config {
 			BlobBytesPerDay:       2 << 30,
 			BlobTTL:               30 * 24 * time.Hour,
 			UploadTTL:             24 * time.Hour,
+			ContactTokensPerDay:   500,
 			Connections:           10_000,
 			ConnectionsPerAddress: 500,
 		},

@@ -81,6 +81,7 @@ func (l Limits) validate() error {
 		errs = append(errs, fmt.Errorf("limits.blob_size = %d is too large: use at most %d", l.BlobSize, int64(maxBlobSize)))
 	}
 	atLeast("blob_bytes_per_day", l.BlobBytesPerDay, 1<<20)
+	atLeast("contact_tokens_per_day", int64(l.ContactTokensPerDay), 1)
 	atLeast("connections", int64(l.Connections), 1)
 	atLeast("connections_per_address", int64(l.ConnectionsPerAddress), 1)
 	for key, ttl := range map[string]time.Duration{
