@@ -28,6 +28,7 @@ type fakeServer struct {
 	accounts map[AccountID]*fakeAccount
 	devices  map[DeviceID]*fakeDevice
 	channels map[ConversationID]*fakeChannel
+	mint     fakeMint
 	// before and after run around the handler of a request, without the lock.
 	// A test sets them through intercept.
 	before, after func(req any)
@@ -122,6 +123,10 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.post)
 	handle(r, f, f.commit)
 	handle(r, f, f.deleteChannel)
+	handle(r, f, f.getChannel)
+	handle(r, f, f.fetchHybridKey)
+	handle(r, f, f.issueTokens)
+	handle(r, f, f.deliverSealed)
 	return r
 }
 
@@ -160,7 +165,7 @@ func (f *fakeServer) intercept(before, after func(req any)) {
 func refuse(code qpcv1.ErrorCode) error { return wire.NewError(code, "") }
 
 func (f *fakeServer) info(*wire.Peer, *qpcv1.InfoRequest) (*qpcv1.InfoResponse, error) {
-	return &qpcv1.InfoResponse{ServerName: "fake", Registration: qpcv1.InfoResponse_REGISTRATION_OPEN}, nil
+	return &qpcv1.InfoResponse{ServerName: "fake", Registration: qpcv1.InfoResponse_REGISTRATION_OPEN, TokenKey: f.mint.public()}, nil
 }
 
 func (f *fakeServer) byName(name string) *fakeAccount {

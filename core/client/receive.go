@@ -172,7 +172,7 @@ func (c *Client) takeIn(ctx context.Context, item *qpcv1.QueueItem) error {
 			return v.receiveCommit(ctx, item, body.Commit)
 		}
 	case *qpcv1.QueueItem_Welcome:
-		return c.receiveWelcome(ctx, item, body.Welcome.GetSealed())
+		return c.receiveContact(ctx, item, body.Welcome.GetSealed())
 	case *qpcv1.QueueItem_Overflow:
 		return c.receiveOverflow(ctx, item)
 	}
