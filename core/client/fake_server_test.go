@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"quicprochat/core/identity"
 	"quicprochat/core/opaque"
@@ -29,6 +31,7 @@ type fakeServer struct {
 	devices  map[DeviceID]*fakeDevice
 	channels map[ConversationID]*fakeChannel
 	mint     fakeMint
+	ahead    atomic.Int64 // of the machine's clock
 	// before and after run around the handler of a request, without the lock.
 	// A test sets them through intercept.
 	before, after func(req any)
@@ -334,5 +337,10 @@ func (f *fakeServer) resolveAccount(_ *wire.Peer, req *qpcv1.ResolveAccountReque
 }
 
 func (f *fakeServer) options(name string) Options {
-	return Options{Dir: filepath.Join(f.dir, name), DeviceName: name, Cost: CheapForTests()}
+	return Options{Dir: filepath.Join(f.dir, name), DeviceName: name, Cost: CheapForTests(), Now: f.now}
 }
+
+// now is the clock of all clients.
+func (f *fakeServer) now() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
+
+func (f *fakeServer) advance(d time.Duration) { f.ahead.Add(int64(d)) }
