@@ -58,6 +58,8 @@ type notes struct {
 	Ahead []aheadCommit `json:"ahead,omitempty"`
 	// Last is the epoch in which the group was when it was left.
 	Last uint64 `json:"last,omitempty"`
+	// Doubt: something was lost, and it has not been checked that no commit was.
+	Doubt bool `json:"doubt,omitempty"`
 	// Healing is the way back into a group that this device follows no longer.
 	Healing *healing `json:"healing,omitempty"`
 }

@@ -98,7 +98,7 @@ func (e *SystemEvent) sentence() string {
 	case EventKeyChanged:
 		return fmt.Sprintf("%s turned up with another key than the one you know. It was refused: somebody may be pretending.", capital(subjects))
 	case EventBroken:
-		return "This device can no longer follow the conversation: " + e.Reason
+		return "This device lost track of the conversation: " + e.Reason
 	case EventReturned:
 		const at = "2 January 2006, 15:04"
 		return fmt.Sprintf("This device came back to the conversation; messages from %s to %s may be missing.",

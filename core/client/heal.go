@@ -22,16 +22,21 @@ const (
 	// firstRound and lastRound bound the time between two rounds.
 	firstRound = 2 * time.Minute
 	lastRound  = 6 * time.Hour
-	// rejoinLifetime is how long requests and answers are good.
+	// rejoinLifetime is how long requests and answers are good: also the answer of a
+	// member that comes online hours later.
 	rejoinLifetime = 24 * time.Hour
+	// maxRemembered bounds the requests that are remembered.
+	maxRemembered = 24
 )
 
 // healing is how far this device has come on the way back into a group.
 type healing struct {
 	// Since is when it stopped following.
 	Since time.Time `json:"since"`
-	// Asked are the members that were asked in this round.
+	// Asked are the members that were asked lately, the last Round of them in this
+	// round.
 	Asked []asked `json:"asked,omitempty"`
+	Round int     `json:"round,omitempty"`
 	// Rounds is how many were in vain, and Next when to go on.
 	Rounds int       `json:"rounds,omitempty"`
 	Next   time.Time `json:"next,omitzero"`
@@ -42,6 +47,8 @@ type asked struct {
 	Device  [16]byte  `json:"device"`
 	Request [16]byte  `json:"request"`
 	At      time.Time `json:"at"`
+	// Done: nothing more is expected of it.
+	Done bool `json:"done,omitempty"`
 }
 
 func (h *healing) clone() *healing {
@@ -58,7 +65,30 @@ func (h *healing) clone() *healing {
 func (h *healing) pauseRound(now time.Time) {
 	delay := min(firstRound<<min(h.Rounds, 10), lastRound)
 	h.Rounds++
-	h.Asked, h.Next = nil, now.Add(delay/2+jitter(delay/2))
+	h.Round, h.Next = 0, now.Add(delay/2+jitter(delay/2))
+}
+
+// waits tells whether the last one that was asked may still answer soon.
+func (h *healing) waits(now time.Time) bool {
+	if h.Round == 0 || len(h.Asked) == 0 {
+		return false
+	}
+	last := h.Asked[len(h.Asked)-1]
+	return !last.Done && now.Before(last.At.Add(askPatience))
+}
+
+// ask notes that a device is asked, and forgets requests that are too old.
+func (h *healing) ask(device DeviceID, now time.Time) (request [16]byte) {
+	h.Asked = slices.DeleteFunc(h.Asked, func(a asked) bool { return now.After(a.At.Add(rejoinLifetime)) })
+	h.Asked = append(h.Asked, asked{Device: device, Request: random16(), At: now})
+	h.Asked = h.Asked[max(0, len(h.Asked)-maxRemembered):]
+	h.Round++
+	return h.Asked[len(h.Asked)-1].Request
+}
+
+// inRound tells whether a device was asked in this round.
+func (h *healing) inRound(device DeviceID) bool {
+	return slices.ContainsFunc(h.Asked[max(0, len(h.Asked)-h.Round):], func(a asked) bool { return a.Device == [16]byte(device) })
 }
 
 // heal goes on with the way back into every group that this device has lost.
@@ -112,7 +142,7 @@ func (v *conversation) chooseHealer(ctx context.Context) (*mls.LeafNode, [16]byt
 	if !v.mayHeal() || v.c.status.revoked() || now.Before(v.notes.Healing.Next) {
 		return nil, none, nil
 	}
-	if n := len(v.notes.Healing.Asked); n > 0 && now.Before(v.notes.Healing.Asked[n-1].At.Add(askPatience)) {
+	if v.notes.Healing.waits(now) {
 		return nil, none, nil
 	}
 	if err := v.open(ctx); err != nil {
@@ -121,17 +151,13 @@ func (v *conversation) chooseHealer(ctx context.Context) (*mls.LeafNode, [16]byt
 	defer v.close()
 	h := v.notes.Healing.clone()
 	candidates := v.healers(h)
-	var leaf *mls.LeafNode
-	if len(candidates) > 0 && len(h.Asked) < maxAsked {
-		leaf = candidates[0]
-		h.Asked = append(h.Asked, asked{identity.DeviceIDOf(leaf.SignatureKey), random16(), now})
-	} else {
+	if len(candidates) == 0 || h.Round >= maxAsked {
 		h.pauseRound(now)
+		return nil, none, v.putHealing(ctx, h)
 	}
-	if err := v.putHealing(ctx, h); err != nil || leaf == nil {
-		return nil, none, err
-	}
-	return leaf, h.Asked[len(h.Asked)-1].Request, nil
+	leaf := candidates[0]
+	request := h.ask(identity.DeviceIDOf(leaf.SignatureKey), now)
+	return leaf, request, v.putHealing(ctx, h)
 }
 
 func (v *conversation) putHealing(ctx context.Context, h *healing) error {
@@ -149,7 +175,7 @@ func (v *conversation) healers(h *healing) []*mls.LeafNode {
 	for m := range v.group.Members() {
 		account, err := accountOf(m.LeafNode)
 		device := identity.DeviceIDOf(m.SignatureKey)
-		if err != nil || m.Index == v.group.OwnIndex() || slices.ContainsFunc(h.Asked, func(a asked) bool { return a.Device == [16]byte(device) }) {
+		if err != nil || m.Index == v.group.OwnIndex() || h.inRound(device) {
 			continue
 		}
 		class := 2
@@ -169,12 +195,15 @@ func (v *conversation) healers(h *healing) []*mls.LeafNode {
 
 // unask forgets a request that did not go out.
 func (v *conversation) unask(ctx context.Context, request [16]byte) error {
-	return v.changeAsked(ctx, request, func(h *healing, i int) { h.Asked = slices.Delete(h.Asked, i, i+1) })
+	return v.changeAsked(ctx, request, func(h *healing, i int) {
+		h.Asked = slices.Delete(h.Asked, i, i+1)
+		h.Round = max(0, h.Round-1)
+	})
 }
 
 // giveUpOn waits no longer for an answer to a request.
 func (v *conversation) giveUpOn(ctx context.Context, request [16]byte) error {
-	return v.changeAsked(ctx, request, func(h *healing, i int) { h.Asked[i].At = time.Time{} })
+	return v.changeAsked(ctx, request, func(h *healing, i int) { h.Asked[i].Done = true })
 }
 
 func (v *conversation) changeAsked(ctx context.Context, request [16]byte, change func(h *healing, i int)) error {
@@ -195,7 +224,7 @@ func (v *conversation) changeAsked(ctx context.Context, request [16]byte, change
 // asking tells whether a device was asked with a request.
 func (v *conversation) asking(device DeviceID, request []byte) bool {
 	return v.mayHeal() && slices.ContainsFunc(v.notes.Healing.Asked, func(a asked) bool {
-		return a.Device == [16]byte(device) && bytes.Equal(a.Request[:], request)
+		return !a.Done && a.Device == [16]byte(device) && bytes.Equal(a.Request[:], request)
 	})
 }
 
@@ -265,7 +294,7 @@ func (v *conversation) missedReturn(ctx context.Context, out *outgoing, why erro
 				h.pauseRound(v.c.now())
 			} else {
 				h.Rounds++
-				h.Asked = nil
+				h.Round = 0
 			}
 		}
 		t.notes.Healing = h

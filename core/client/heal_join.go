@@ -103,15 +103,11 @@ func (v *conversation) comeBack(ctx context.Context, sender *identity.Certificat
 // confirmEpoch asks the server whether the epoch of an answer is the channel's: its
 // key shows at the same time that the answer's is the right one.
 func (v *conversation) confirmEpoch(ctx context.Context, key ed25519.PrivateKey, epoch uint64) error {
-	body, signature, err := signed(key, labelGet, &qpcv1.GetChannelBody{ChannelId: v.id[:], Epoch: epoch})
+	current, err := v.channelEpoch(ctx, key, epoch)
 	if err != nil {
 		return err
 	}
-	var m qpcv1.GetChannelResponse
-	if err := v.c.anonymous.call(ctx, &qpcv1.GetChannelRequest{Body: body, Signature: signature}, &m); err != nil {
-		return err
-	}
-	if m.CurrentEpoch != epoch {
+	if current != epoch {
 		return fmt.Errorf("%w: of an epoch that is over", errWayBack)
 	}
 	return nil

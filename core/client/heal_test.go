@@ -369,8 +369,6 @@ func TestComingBackSurvivesACrash(t *testing.T) {
 				f.intercept(hook, nil)
 			}
 			f.loseCommit(bob, id, alice.rotate(id))
-			bob.lookup(id).mu.Lock() // nothing goes out before this is queued
-			bob.lookup(id).mu.Unlock()
 			alice.send(id, "bob?")
 			<-reached
 			bob.close()
@@ -412,7 +410,7 @@ func TestTheWayBackKeepsTheRules(t *testing.T) {
 	alice.settledHealing("mallory's answer", func() bool {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		return v.notes.Healing != nil && slices.ContainsFunc(v.notes.Healing.Asked, func(a asked) bool { return a.At.IsZero() })
+		return v.notes.Healing != nil && slices.ContainsFunc(v.notes.Healing.Asked, func(a asked) bool { return a.Done })
 	})
 	if c, err := alice.Conversation(t.Context(), id); err != nil || c.State != StateBroken {
 		t.Errorf("state %v, %v", c.State, err)
@@ -510,4 +508,101 @@ func FuzzParseContact(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// After an overflow a device finds out by itself that it has missed a commit, also in
+// a conversation where nobody writes; and where it has missed none, it goes on.
+func TestOverflowHidesNoLostCommit(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	id, other := group(alice, bob), group(alice, bob)
+	awaitSame(alice, bob, id)
+	epoch := bob.epoch(other)
+	f.loseCommit(bob, id, alice.rotate(id))
+	f.inject(bob.Client, &qpcv1.QueueItem{ItemId: make([]byte, 16), Body: &qpcv1.QueueItem_Overflow{Overflow: &qpcv1.Overflow{}}})
+	bob.awaitEvent(id, EventReturned)
+	awaitSame(alice, bob, id)
+	bob.until("the end of the doubt", func() bool {
+		v := bob.lookup(other)
+		v.mu.Lock()
+		doubt := v.notes.Doubt
+		v.mu.Unlock()
+		return !doubt && slices.Contains(bob.events(other), EventOverflow)
+	})
+	if now := bob.epoch(other); now.Epoch != epoch.Epoch || slices.Contains(bob.events(other), EventBroken) {
+		t.Errorf("epoch %d, then %d", epoch.Epoch, now.Epoch)
+	}
+}
+
+// A member that comes online hours later still shows the way.
+func TestLateAnswer(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	id := group(alice, bob)
+	awaitSame(alice, bob, id)
+	f.loseCommit(bob, id, alice.rotate(id))
+	alice.send(id, "bob?")
+	f.hold(alice.Client)
+	bob.awaitEvent(id, EventBroken)
+	v := bob.lookup(id)
+	rounds := func() int {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if v.notes.Healing == nil {
+			return 99
+		}
+		return v.notes.Healing.Rounds
+	}
+	bob.settledHealing("three rounds", func() bool { return rounds() >= 3 })
+	if c, err := bob.Conversation(t.Context(), id); err != nil || c.State == StateActive && bob.count(id, EventReturned) == 0 {
+		t.Fatalf("%v, %v", c.State, err)
+	}
+	f.release(alice.Client)
+	bob.awaitEvent(id, EventReturned)
+	awaitSame(alice, bob, id)
+}
+
+// The account's own other device is asked before anybody else.
+func TestOwnDeviceIsAskedFirst(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	id := group(alice, bob)
+	laptop := f.login("bob", "laptop")
+	if err := bob.SyncDevices(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	laptop.awaitState(id, StateActive)
+	for _, m := range []*member{bob, alice} {
+		awaitSame(m, laptop, id)
+	}
+	var first DeviceID
+	var once sync.Once
+	f.intercept(func(req any) {
+		if r, ok := req.(*qpcv1.FetchHybridKeyRequest); ok {
+			once.Do(func() { first = DeviceID(r.DeviceId) })
+		}
+	}, nil)
+	f.loseCommit(laptop, id, alice.rotate(id))
+	awaitSame(alice, bob, id)
+	alice.send(id, "laptop?")
+	laptop.settledHealing("the return", func() bool { return slices.Contains(laptop.events(id), EventReturned) })
+	awaitSame(bob, laptop, id)
+	f.intercept(nil, nil)
+	if first != bob.Me().DeviceID {
+		t.Error("another was asked first")
+	}
+}
+
+// login adds a device to an account.
+func (f *fakeServer) login(name, device string) *member {
+	f.t.Helper()
+	m := &member{t: f.t, f: f, o: f.options(name + "-" + device)}
+	c, err := Login(f.t.Context(), m.o, f.link, name, testPassword)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	m.Client = c
+	f.t.Cleanup(func() { m.close() })
+	m.sync()
+	return m
 }

@@ -223,6 +223,8 @@ func (v *conversation) recordOverflow(ctx context.Context) error {
 	v.askAfterPosts()
 	return v.write(ctx, func(t *transaction) error {
 		t.notes.Ahead = nil // their echoes may be lost
+		t.notes.Doubt = true
+		t.after(func() { wake(v.c.start) })
 		return t.record(SystemEvent{Kind: EventOverflow}, 0)
 	})
 }

@@ -163,8 +163,8 @@ func (v *conversation) judgeAddresses(staged *mls.StagedCommit) error {
 	return nil
 }
 
-// brokenReason is for a person: the end of "This device can no longer follow
-// the conversation: ".
+// brokenReason is for a person: the end of "This device lost track of the
+// conversation: ".
 func brokenReason(err error) string {
 	switch {
 	case errors.Is(err, ErrKeyChanged):
