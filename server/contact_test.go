@@ -177,6 +177,24 @@ func TestTokenQuota(t *testing.T) {
 	}
 }
 
+// Making tokens takes the server's time, so that nobody can have it done without end,
+// also where it does not count.
+func TestIssuingIsRateLimited(t *testing.T) {
+	f := start(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	req, _ := f.issue(alice, 1)
+	for range 19 {
+		must[qpcv1.IssueTokensResponse](alice.conn, req)
+	}
+	_, err := call[qpcv1.IssueTokensResponse](alice.conn, req)
+	if e := wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED); e.RetryAfter <= 0 {
+		t.Errorf("try again after %v", e.RetryAfter)
+	}
+	f.issue(bob, 1)
+	f.clock.advance(time.Minute)
+	must[qpcv1.IssueTokensResponse](alice.conn, req)
+}
+
 // A Welcome costs a token; what is not accepted costs none.
 func TestWelcomesArePaidFor(t *testing.T) {
 	f := start(t)

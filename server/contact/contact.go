@@ -21,6 +21,7 @@ import (
 	"quicprochat/server/address"
 	"quicprochat/server/mint"
 	"quicprochat/server/queue"
+	"quicprochat/server/ratelimit"
 	"quicprochat/server/session"
 	"quicprochat/server/storage"
 )
@@ -49,11 +50,20 @@ type Options struct {
 	Now          func() time.Time
 }
 
+// issueRate bounds how often an account may have a batch evaluated, which takes the
+// server some ten milliseconds, whether it counts or not.
+var issueRate = ratelimit.Rate{PerMinute: 6, Burst: 20}
+
 // Service implements ContactService.
-type Service struct{ Options }
+type Service struct {
+	Options
+	issues *ratelimit.Limiter
+}
 
 // New returns a Service.
-func New(o Options) *Service { return &Service{o} }
+func New(o Options) *Service {
+	return &Service{o, ratelimit.New(map[int32]ratelimit.Rate{0: issueRate}, o.Now)}
+}
 
 // Register adds the service's methods to r.
 func (s *Service) Register(r *wire.Router) {
@@ -75,6 +85,11 @@ func (s *Service) issue(ctx context.Context, p *wire.Peer, req *qpcv1.IssueToken
 	}
 	if len(req.Blinded) == 0 || len(req.Blinded) > tokens.MaxBatch {
 		return nil, errBatch
+	}
+	if wait := s.issues.Allow(0, ratelimit.Account(device.Account)); wait > 0 {
+		return nil, &wire.Error{
+			Code: qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED, Message: "Too many requests. Try again a little later.", RetryAfter: wait,
+		}
 	}
 	account, err := s.Store.Account(ctx, device.Account)
 	if errors.Is(err, storage.ErrUnknownAccount) {
