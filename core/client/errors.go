@@ -77,6 +77,8 @@ var (
 	ErrContactQuota = errors.New("client: too many invitations today")
 	// ErrContactRefused: the server does not let this account invite anybody.
 	ErrContactRefused = errors.New("client: invitations refused")
+	// ErrClock: this device's clock and the server's are half a day or more apart.
+	ErrClock = errors.New("client: clocks differ")
 	// ErrBroken: this device cannot follow the conversation at the moment, and
 	// asks the others by itself for the way back.
 	ErrBroken = errors.New("client: conversation broken")

@@ -77,6 +77,9 @@ func newFakeServer(t testing.TB) *fakeServer {
 		t: t, dir: t.TempDir(),
 		accounts: map[AccountID]*fakeAccount{}, devices: map[DeviceID]*fakeDevice{}, channels: map[ConversationID]*fakeChannel{},
 	}
+	// It is noon, so that no day begins during a test.
+	f.advance(36*time.Hour - time.Since(time.Now().Truncate(24*time.Hour)))
+	f.mint.now = f.now
 	if f.opaque, err = opaque.NewServer(CheapForTests().opaque(), keys); err != nil {
 		t.Fatal(err)
 	}
