@@ -37,6 +37,8 @@ type fakeServer struct {
 	before, after func(req any)
 	// strict refuses posts of past epochs.
 	strict bool
+	// foreign is an address that the server does not know.
+	foreign []byte
 	// refuseKeys refuses every KeyPackage.
 	refuseKeys bool
 	// falsify changes what the server gives out of each device.

@@ -11,6 +11,7 @@ import (
 	"quicprochat/core/identity"
 	"quicprochat/core/mls"
 	"quicprochat/core/vault"
+	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
@@ -40,6 +41,8 @@ type healing struct {
 	// Rounds is how many were in vain, and Next when to go on.
 	Rounds int       `json:"rounds,omitempty"`
 	Next   time.Time `json:"next,omitzero"`
+	// Bare: the server does not know the address of some member.
+	Bare bool `json:"bare,omitempty"`
 }
 
 // asked is a member's device that was asked for the way back.
@@ -290,6 +293,7 @@ func (v *conversation) missedReturn(ctx context.Context, out *outgoing, why erro
 	err := v.write(ctx, func(t *transaction) error {
 		h := t.notes.Healing.clone()
 		if h != nil {
+			h.Bare = h.Bare || wire.CodeOf(why) == qpcv1.ErrorCode_ERROR_CODE_ADDRESS_INVALID
 			if gone(why) || h.Rounds >= maxQuickReturns {
 				h.pauseRound(v.c.now())
 			} else {

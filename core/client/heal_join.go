@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -135,7 +136,7 @@ func (v *conversation) rejoin(answer *qpcv1.RejoinAnswer) (*mls.Group, []byte, e
 	return joined, commit, nil
 }
 
-// returnItem makes the request that publishes the commit. Its own address is among
+// returnItem makes the request that publishes the commit. The own address is among
 // those to add, in case somebody has taken it from the channel.
 func (v *conversation) returnItem(next *conversation, key ed25519.PrivateKey, answer *qpcv1.RejoinAnswer, commit []byte) (vault.OutboxItem, error) {
 	sealed, err := sealRejoin(answer.RejoinKey, v.id, answer.Epoch, commit)
@@ -146,17 +147,31 @@ func (v *conversation) returnItem(next *conversation, key ed25519.PrivateKey, an
 	if err != nil {
 		return vault.OutboxItem{}, err
 	}
-	me, _ := next.group.Member(next.group.OwnIndex())
 	item := vault.OutboxItem{Conversation: v.id, ItemID: random16(), Kind: outboxRejoin, CreatedAt: v.c.now()}
 	raw, signature, err := signed(key, labelCommit, &qpcv1.CommitBody{
 		ChannelId: v.id[:], Epoch: answer.Epoch, ItemId: item.ItemID[:], MlsMessage: sealed,
-		NextVerifyKey: slices.Clone(nextKey[32:]), AddAddresses: [][]byte{[]byte(queueAddressOf(me.LeafNode))},
+		NextVerifyKey: slices.Clone(nextKey[32:]), AddAddresses: v.returnAddresses(next),
 	})
 	if err != nil {
 		return vault.OutboxItem{}, err
 	}
 	item.Payload, err = proto.Marshal(&qpcv1.CommitRequest{Body: raw, Signature: signature})
 	return item, err
+}
+
+// returnAddresses are those of all members, in no order of theirs: the own address
+// alone would tell the server whose commit it is. Where it does not know one of them,
+// it is asked to add none.
+func (v *conversation) returnAddresses(next *conversation) [][]byte {
+	if v.notes.Healing.Bare {
+		return nil
+	}
+	var all [][]byte
+	for m := range next.group.Members() {
+		all = append(all, []byte(queueAddressOf(m.LeafNode)))
+	}
+	slices.SortFunc(all, bytes.Compare)
+	return all
 }
 
 // credentials lists the accounts of the group.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,6 +125,13 @@ func TestComesBackByItself(t *testing.T) {
 	defer mu.Unlock()
 	account := carol.Me().AccountID
 	for _, body := range seen {
+		var m qpcv1.CommitBody
+		if err := proto.Unmarshal(body, &m); err != nil {
+			t.Fatal(err)
+		}
+		if sealedRejoin(m.MlsMessage) && (len(m.AddAddresses) != 3 || !slices.IsSortedFunc(m.AddAddresses, bytes.Compare)) {
+			t.Errorf("%d addresses tell the server who comes back", len(m.AddAddresses))
+		}
 		if bytes.Contains(body, account[:]) || bytes.Contains(body, carol.self.certificate.DeviceKey) {
 			t.Error("a commit shows its sender to the server")
 		}
@@ -178,6 +186,32 @@ func TestComesBackToTheChannel(t *testing.T) {
 	bob.until("the message", func() bool { return slices.Contains(bob.texts(id), "is anybody there?") })
 	bob.send(id, "yes")
 	carol.awaitTexts(id, "is anybody there?", "yes")
+}
+
+// Where the server does not know the address of some member, a device comes back
+// without its address being added, rather than not at all or by its own alone.
+func TestComesBackBesideAForeignAddress(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob, carol := f.register("alice"), f.register("bob"), f.register("carol")
+	id := group(alice, bob, carol)
+	awaitSame(alice, carol, id)
+	f.mu.Lock()
+	f.foreign = alice.addressOf(id, bob.Me().AccountID)
+	f.mu.Unlock()
+	var alone atomic.Bool
+	f.intercept(func(req any) {
+		var m qpcv1.CommitBody
+		if c, ok := req.(*qpcv1.CommitRequest); ok && proto.Unmarshal(c.Body, &m) == nil {
+			alone.CompareAndSwap(false, len(m.AddAddresses) == 1)
+		}
+	}, nil)
+	f.loseCommit(carol, id, bob.rotate(id))
+	bob.send(id, "carol?")
+	carol.settledHealing("the return", func() bool { return slices.Contains(carol.events(id), EventReturned) })
+	awaitSame(bob, carol, id)
+	if alone.Load() {
+		t.Error("a commit with the own address alone")
+	}
 }
 
 // Two that are lost come back one after the other: whoever is slower asks again.

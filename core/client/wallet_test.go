@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,16 +165,16 @@ func TestTokensDoNotRunOut(t *testing.T) {
 func TestKeyOfAnotherDay(t *testing.T) {
 	f := newFakeServer(t)
 	alice := f.register("alice")
-	asked := false
+	var asked atomic.Bool
 	f.intercept(func(req any) {
 		if _, ok := req.(*qpcv1.IssueTokensRequest); ok {
-			asked = true
+			asked.Store(true)
 		}
 	}, nil)
 	for _, days := range []int32{2, 1000, -2} {
 		f.setMint(func(m *fakeMint) { m.day = uint32(days) })
 		err := alice.ensureTokens(t.Context(), 1)
-		if !errors.Is(err, ErrClock) || alice.tokens() != 0 || asked {
+		if !errors.Is(err, ErrClock) || alice.tokens() != 0 || asked.Load() {
 			t.Errorf("%d days ahead: %v", days, err)
 		}
 	}
