@@ -428,27 +428,91 @@ func TestComingBackSurvivesACrash(t *testing.T) {
 // A member cannot have its way by breaking the rules and then showing the others the
 // way into what it has made of the group.
 func TestTheWayBackKeepsTheRules(t *testing.T) {
+	for name, attack := range map[string]func(mallory *conversation, bob *member) mls.Proposal{
+		"removes a member's only device": func(v *conversation, bob *member) mls.Proposal {
+			return mls.RemoveProposal(v.leavesOf(bob.Me().AccountID)[0].Index)
+		},
+		"removes one of two devices": func(v *conversation, _ *member) mls.Proposal {
+			leaves := v.leavesOf(v.state.admins[0])
+			return mls.RemoveProposal(leaves[len(leaves)-1].Index)
+		},
+		"asks something of all members": func(v *conversation, _ *member) mls.Proposal {
+			return mls.GroupContextExtensionsProposal(append(v.group.GroupContextExtensions(),
+				mls.Extension{Type: mls.ExtRequiredCapabilities, Data: []byte{0, 0, 0}}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeServer(t)
+			alice, mallory, bob, carol := f.register("alice"), f.register("mallory"), f.register("bob"), f.register("carol")
+			id := group(alice, mallory, bob, carol)
+			laptop := f.login("alice", "laptop")
+			if err := alice.SyncDevices(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			laptop.awaitState(id, StateActive)
+			for _, m := range []*member{mallory, bob, carol} {
+				awaitSame(m, laptop, id)
+			}
+			err := mallory.lookup(id).commit(t.Context(), func(v *conversation) (*plan, error) {
+				return &plan{proposals: []mls.Proposal{attack(v, bob)}}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			carol.awaitEvent(id, EventBroken)
+			v := carol.lookup(id)
+			carol.settledHealing("mallory's answer", func() bool {
+				v.mu.Lock()
+				defer v.mu.Unlock()
+				return v.row.State != stateBroken || slices.ContainsFunc(v.notes.Healing.Asked, func(a asked) bool {
+					return a.Done && DeviceID(a.Device) == mallory.Me().DeviceID
+				})
+			})
+			if c, err := carol.Conversation(t.Context(), id); err != nil || c.State != StateBroken {
+				t.Errorf("state %v, %v", c.State, err)
+			}
+		})
+	}
+}
+
+// revoke is what an account's own doing makes of its device.
+func (f *fakeServer) revoke(m *member) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.devices[m.Me().DeviceID].revoked = true
+}
+
+// That devices have come and gone is believed of anybody where the server says so too:
+// their accounts do that without an administrator.
+func TestComesBackThoughDevicesHaveChanged(t *testing.T) {
 	f := newFakeServer(t)
-	alice, mallory, carol := f.register("alice"), f.register("mallory"), f.register("carol")
-	id := group(alice, mallory, carol)
-	awaitSame(alice, mallory, id)
-	err := mallory.lookup(id).commit(t.Context(), func(v *conversation) (*plan, error) {
-		leaf := v.leavesOf(carol.Me().AccountID)[0]
-		return &plan{proposals: []mls.Proposal{mls.RemoveProposal(leaf.Index)}}, nil
-	})
-	if err != nil {
+	alice, bob, carol, dave := f.register("alice"), f.register("bob"), f.register("carol"), f.register("dave")
+	id := group(alice, bob, carol, dave)
+	tablet := f.login("bob", "tablet")
+	if err := bob.SyncDevices(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	alice.awaitEvent(id, EventBroken)
-	v := alice.lookup(id)
-	alice.settledHealing("mallory's answer", func() bool {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		return v.notes.Healing != nil && slices.ContainsFunc(v.notes.Healing.Asked, func(a asked) bool { return a.Done })
-	})
-	if c, err := alice.Conversation(t.Context(), id); err != nil || c.State != StateBroken {
-		t.Errorf("state %v, %v", c.State, err)
+	tablet.awaitState(id, StateActive)
+	for _, m := range []*member{alice, bob, carol, dave} {
+		awaitSame(m, tablet, id)
 	}
+	var phone *member
+	f.loseCommit(carol, id, func() {
+		f.revoke(tablet)
+		phone = f.login("bob", "phone")
+		if err := bob.SyncDevices(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		phone.awaitState(id, StateActive)
+		awaitSame(alice, phone, id)
+		awaitSame(dave, phone, id)
+	})
+	for _, m := range []*member{alice, bob, phone} { // whoever may say more than dave
+		f.hold(m.Client)
+	}
+	dave.send(id, "carol?")
+	carol.settledHealing("the return", func() bool { return slices.Contains(carol.events(id), EventReturned) })
+	awaitSame(dave, carol, id)
 }
 
 func TestAnswerLimit(t *testing.T) {
