@@ -36,9 +36,24 @@ type NewAccount struct {
 	// DeviceID and DeviceCertificate are of the first device.
 	DeviceID          [16]byte
 	DeviceCertificate []byte
+	// NameHash is how Name is known once the account is deleted.
+	NameHash NameHash
 	// Invite is the one to consume; nil where registration is open.
 	Invite *InviteHash
 	Now    time.Time
+}
+
+// NameHash is a keyed hash of an account's name. It is all that is left of a
+// deleted account.
+type NameHash [32]byte
+
+// PasswordChange replaces what a password opens.
+type PasswordChange struct {
+	Account [16]byte
+	// Before is the record that the change is based on.
+	Before []byte
+	// Record and SealedKey are the new ones; see Account.
+	Record, SealedKey []byte
 }
 
 // InviteHash is the SHA-256 of an invite's token. The store never sees the

@@ -32,6 +32,14 @@ var (
 	// ErrUnknownAccount: there is no such account.
 	ErrUnknownAccount = errors.New("no such account")
 
+	// ErrAccountChanged: the password or the recovery bundle is not the one
+	// that a change is based on.
+	ErrAccountChanged = errors.New("account was changed meanwhile")
+	// ErrNoRecovery: the account has no recovery bundle.
+	ErrNoRecovery = errors.New("account has no recovery bundle")
+	// ErrTooManyTries: too many guesses of a recovery code on one day.
+	ErrTooManyTries = errors.New("too many guesses today")
+
 	// ErrUnknownDevice: there is no such device, or it is not of this account.
 	ErrUnknownDevice = errors.New("no such device")
 	// ErrDeviceRevoked: the device was revoked and cannot come back.

@@ -27,6 +27,8 @@ import (
 // or a failure of the database. None holds a name, an id or an address.
 type Store interface {
 	AccountStore
+	VaultStore
+	RecoveryStore
 	DeviceStore
 	KeyStore
 	QueueStore
@@ -35,7 +37,7 @@ type Store interface {
 
 	// Expire deletes what is out of time at now: queue items, records of
 	// posted items, KeyPackages, invites, channels without activity, and counts
-	// of quotas; blobs that are out of time are gone then. One call does a bounded piece of work, in proportion to limit, so that it
+	// of quotas and of guesses; blobs that are out of time are gone then. One call does a bounded piece of work, in proportion to limit, so that it
 	// holds up nobody, and returns how much it did; 0: nothing was left to do.
 	Expire(ctx context.Context, now time.Time, limit int) (int, error)
 
@@ -61,7 +63,8 @@ type AccountStore interface {
 	// use of the invite, all or nothing, and returns the device with its queue.
 	// The invite is checked first, so that nobody without one learns which
 	// names are taken. ErrInviteUnknown, ErrInviteExpired, ErrInviteUsedUp,
-	// ErrNameTaken, ErrAccountExists (the id), ErrDeviceExists.
+	// ErrNameTaken (deleted accounts keep theirs), ErrAccountExists (the id),
+	// ErrDeviceExists.
 	CreateAccount(ctx context.Context, account NewAccount) (Device, error)
 
 	// AccountByName finds an account by its exact name. ErrUnknownAccount.
@@ -69,6 +72,59 @@ type AccountStore interface {
 
 	// Account finds an account by its id. ErrUnknownAccount.
 	Account(ctx context.Context, id [16]byte) (Account, error)
+
+	// NameDeleted tells whether an account with this name was deleted.
+	NameDeleted(ctx context.Context, name NameHash) (bool, error)
+
+	// ChangePassword replaces the OPAQUE record and the sealed key of an
+	// account whose record is still the one that the change is based on. The
+	// same change again changes nothing. ErrUnknownAccount, ErrAccountChanged.
+	ChangePassword(ctx context.Context, change PasswordChange) error
+
+	// DeleteAccount deletes an account and all that names it: its devices with
+	// their queues and keys, those that were revoked, its vault and its
+	// recovery bundle. The hash of its name stays, so that nobody gets the name
+	// again. Deleting an account that is not there changes nothing.
+	DeleteAccount(ctx context.Context, id [16]byte, name NameHash) error
+}
+
+// VaultStore keeps what the devices of an account share, sealed by them.
+type VaultStore interface {
+	// PutVault stores a vault whose version is one more than that of the vault
+	// that is there; 1 where there is none. The same vault again changes
+	// nothing. ErrUnknownAccount, *VaultConflictError.
+	PutVault(ctx context.Context, vault Vault) error
+
+	// Vault gives the vault of an account; the zero Vault where it has none.
+	Vault(ctx context.Context, account [16]byte) (Vault, error)
+}
+
+// RecoveryStore keeps the bundles that open an account without its password.
+type RecoveryStore interface {
+	// PutRecovery replaces the bundle of an account. ErrUnknownAccount.
+	PutRecovery(ctx context.Context, bundle Recovery) error
+
+	// Recovery gives the bundle of an account. ErrNoRecovery.
+	Recovery(ctx context.Context, account [16]byte) (Recovery, error)
+
+	// DeleteRecovery deletes the bundle of an account. One that is not there is
+	// no error.
+	DeleteRecovery(ctx context.Context, account [16]byte) error
+
+	// RecoverAccount replaces the OPAQUE record, the sealed key and the bundle
+	// of an account whose bundle still has the verifier that the change is
+	// based on. The same change again changes nothing. ErrUnknownAccount,
+	// ErrAccountChanged.
+	RecoverAccount(ctx context.Context, change RecoveryChange) error
+
+	// CountRecoveryTry counts a guess of somebody's recovery code, before it is
+	// judged. ErrTooManyTries: there were RecoveryTries on this day of now
+	// already; it is not counted.
+	CountRecoveryTry(ctx context.Context, subject RecoverySubject, now time.Time) error
+
+	// ForgiveRecoveryTry takes back a guess that was counted at now and turned
+	// out to be right.
+	ForgiveRecoveryTry(ctx context.Context, subject RecoverySubject, now time.Time) error
 }
 
 // DeviceStore keeps the devices of accounts, each with its queue.

@@ -69,6 +69,14 @@ func (t *tx) insertAccount(a storage.NewAccount) error {
 		return fmt.Errorf("store account: %w", err)
 	}
 	if n == 1 {
+		// After the insertion, which waits for a deletion that is under way.
+		deleted, err := t.nameDeleted(a.NameHash)
+		switch {
+		case err != nil:
+			return err
+		case deleted:
+			return storage.ErrNameTaken
+		}
 		return nil
 	}
 	var idTaken bool

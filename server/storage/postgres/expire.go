@@ -45,6 +45,9 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 		func(t *tx) (int, error) {
 			return t.exec(`DELETE FROM blob_quotas WHERE quota = ANY(ARRAY(SELECT quota FROM blob_quotas WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, quotaCutoff, limit)
 		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM recovery_tries WHERE subject = ANY(ARRAY(SELECT subject FROM recovery_tries WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, quotaCutoff, limit)
+		},
 	} {
 		n := 0
 		err := s.change(ctx, func(t *tx) (err error) {

@@ -37,7 +37,8 @@ func (s *Store) CreateAccount(ctx context.Context, account storage.NewAccount) (
 func (t *tx) insertAccount(a storage.NewAccount) error {
 	var nameTaken, idTaken bool
 	err := t.get(into(&nameTaken, &idTaken),
-		`SELECT EXISTS (SELECT 1 FROM accounts WHERE name = ?), EXISTS (SELECT 1 FROM accounts WHERE id = ?)`, a.Name, a.ID[:])
+		`SELECT EXISTS (SELECT 1 FROM accounts WHERE name = ?) OR EXISTS (SELECT 1 FROM deleted_names WHERE hash = ?),
+			EXISTS (SELECT 1 FROM accounts WHERE id = ?)`, a.Name, a.NameHash[:], a.ID[:])
 	switch {
 	case err != nil:
 		return fmt.Errorf("look for account: %w", err)

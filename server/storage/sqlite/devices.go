@@ -141,8 +141,28 @@ func (s *Store) RevokeDevice(ctx context.Context, account, device [16]byte) erro
 }
 
 func (t *tx) revokeDevice(number int64, account, device [16]byte) error {
+	if err := t.deleteDevice(number); err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		query string
+		args  []any
+	}{
+		{`INSERT INTO revoked_devices (id, account) VALUES (?, ?)`, []any{device[:], account[:]}},
+		{`DELETE FROM revoked_devices WHERE account = ?1 AND number <=
+			(SELECT number FROM revoked_devices WHERE account = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)`, []any{account[:], storage.RevokedDevices}},
+	} {
+		if _, err := t.exec(step.query, step.args...); err != nil {
+			return fmt.Errorf("revoke device: %w", err)
+		}
+	}
+	return nil
+}
+
+// deleteDevice deletes a device with its queue. Its keys, and all else that
+// belongs to it, go with it.
+func (t *tx) deleteDevice(number int64) error {
 	first, last := positions(number)
-	// the keys go with the device
 	for _, step := range []struct {
 		query string
 		args  []any
@@ -150,12 +170,9 @@ func (t *tx) revokeDevice(number int64, account, device [16]byte) error {
 		{`DELETE FROM queue_items WHERE position BETWEEN ? AND ?`, []any{first, last}},
 		{`DELETE FROM queues WHERE number = ?`, []any{number}},
 		{`DELETE FROM devices WHERE number = ?`, []any{number}},
-		{`INSERT INTO revoked_devices (id, account) VALUES (?, ?)`, []any{device[:], account[:]}},
-		{`DELETE FROM revoked_devices WHERE account = ?1 AND number <=
-			(SELECT number FROM revoked_devices WHERE account = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)`, []any{account[:], storage.RevokedDevices}},
 	} {
 		if _, err := t.exec(step.query, step.args...); err != nil {
-			return fmt.Errorf("revoke device: %w", err)
+			return fmt.Errorf("delete device: %w", err)
 		}
 	}
 	return nil

@@ -39,6 +39,9 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 		func(t *tx) (int, error) {
 			return t.exec(`DELETE FROM blob_quotas WHERE quota IN (SELECT quota FROM blob_quotas WHERE day < ? LIMIT ?)`, quotaCutoff, limit)
 		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM recovery_tries WHERE subject IN (SELECT subject FROM recovery_tries WHERE day < ? LIMIT ?)`, quotaCutoff, limit)
+		},
 	} {
 		n := 0
 		err := s.writer.do(ctx, func(t *tx) (err error) {

@@ -94,6 +94,9 @@ func CheckFirstSchema(t testing.TB, s storage.Store) {
 	// what later schemas brought can be used
 	blob := finishedBlob(t, s)
 	equal(t, "chunks", chunks(t, s, blob.Name), "[0 1 2 3 4]")
+	must(t, s.PutVault(t.Context(), storage.Vault{Account: firstAccount, Version: 1, Sealed: []byte("vault")}))
+	must(t, s.PutRecovery(t.Context(), storage.Recovery{Account: firstAccount, Verifier: []byte("v"), Sealed: []byte("s")}))
+	must(t, s.CountRecoveryTry(t.Context(), storage.RecoverySubject{1}, today))
 	expireAll(t, s, today.Add(100*day), 100)
 	equal(t, "gone blobs", len(goneNames(t, s, today.Add(100*day))), 1)
 	equal(t, "after expiry", texts(t, s, two.Queue), "")
