@@ -9,6 +9,7 @@ import (
 	"quicprochat/core/version"
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/account"
 	"quicprochat/server/address"
 	"quicprochat/server/auth"
 	"quicprochat/server/blob"
@@ -17,8 +18,10 @@ import (
 	"quicprochat/server/config"
 	"quicprochat/server/device"
 	"quicprochat/server/keys"
+	"quicprochat/server/names"
 	"quicprochat/server/node"
 	"quicprochat/server/queue"
+	"quicprochat/server/recovery"
 	"quicprochat/server/secrets"
 	"quicprochat/server/user"
 )
@@ -39,12 +42,26 @@ func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
 	s.blobs = blob.New(blob.Options{
 		Store: s.store, Objects: s.objects, QuotaKey: [32]byte(quotaKey), MaxSize: s.cfg.Limits.BlobSize, Now: s.now, Log: s.log,
 	})
+	hasher, err := names.NewHasher(k.Login)
+	if err != nil {
+		return err
+	}
+	recoveries, err := recovery.New(recovery.Options{
+		Store: s.store, OPAQUE: passwords, Names: hasher, Sessions: s.sessions, Now: s.now, Log: s.log,
+	})
+	if err != nil {
+		return fmt.Errorf("recovery: %w", err)
+	}
 	s.router = wire.NewRouter()
 	for _, service := range []interface{ Register(*wire.Router) }{
 		auth.New(auth.Options{
-			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, Registration: s.cfg.Registration,
+			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, Names: hasher, Registration: s.cfg.Registration,
 			Sessions: s.sessions, Now: s.now, Log: s.log,
 		}),
+		account.New(account.Options{
+			Store: s.store, OPAQUE: passwords, Names: hasher, Sessions: s.sessions, Now: s.now, Log: s.log,
+		}),
+		recoveries,
 		device.New(s.store, s.sessions, s.now),
 		keys.New(s.store, sealer, s.now),
 		user.New(s.store),

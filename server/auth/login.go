@@ -9,6 +9,8 @@ import (
 	"quicprochat/core/opaque"
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/exchange"
+	"quicprochat/server/names"
 	"quicprochat/server/storage"
 )
 
@@ -19,7 +21,7 @@ func (s *Service) loginStart(ctx context.Context, p *wire.Peer, req *qpcv1.Login
 	if len(req.Ke1) != opaque.KE1Size {
 		return nil, errMalformed
 	}
-	name := canonical(req.Name)
+	name := names.Canonical(req.Name)
 	// Made up for every name, so that known and unknown ones cost the same.
 	id := s.nobody(name)
 	account, err := s.Store.AccountByName(ctx, name)
@@ -32,11 +34,11 @@ func (s *Service) loginStart(ctx context.Context, p *wire.Peer, req *qpcv1.Login
 		return nil, fmt.Errorf("looking for the name: %w", err)
 	}
 	// A nil record makes OPAQUE answer with a fake one.
-	exchange, ke2, err := s.OPAQUE.StartLogin(req.Ke1, id[:], account.Record, nil, nil)
+	attempt, ke2, err := s.OPAQUE.StartLogin(req.Ke1, id[:], account.Record, nil, nil)
 	if err != nil {
 		return nil, errMalformed
 	}
-	keep(p, &login{started: s.Now(), account: account, opaque: exchange})
+	exchange.Keep(p, &login{Begun: exchange.Begun{At: s.Now()}, account: account, opaque: attempt})
 	return &qpcv1.LoginStartResponse{AccountId: id[:], Ke2: ke2}, nil
 }
 
@@ -44,7 +46,7 @@ func (s *Service) loginFinish(ctx context.Context, p *wire.Peer, req *qpcv1.Logi
 	if err := unauthenticated(p); err != nil {
 		return nil, err
 	}
-	x, err := take[*login](p, s.Now())
+	x, err := exchange.Take[*login](p, s.Now())
 	if err != nil {
 		return nil, err
 	}
