@@ -29,12 +29,14 @@ func ParseLink(s string) (Link, error) { return wire.ParseLink(s) }
 // Client is one device of one account. Its methods may be called from any
 // goroutine.
 type Client struct {
+	opts   Options
 	log    *slog.Logger
 	now    func() time.Time
 	vault  *vault.Vault
 	self   *profile
 	groups mls.Config
 	people *people
+	shared *sharedSettings
 	events subscribers
 	status *status
 	inbox  *inbox
@@ -51,6 +53,7 @@ type Client struct {
 	signing  sync.RWMutex  // held for reading while a new group is signed
 	keys     sync.Mutex    // held while KeyPackages are made
 	starting sync.Mutex    // held while a direct chat is started
+	password sync.Mutex    // held while the password is changed
 	start    chan struct{} // wakes maintenance
 
 	mu            sync.Mutex
@@ -68,7 +71,7 @@ func Open(ctx context.Context, o Options, password string) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		log: o.Logger, now: o.Now, vault: v,
+		opts: o, log: o.Logger, now: o.Now, vault: v,
 		conversations: make(map[ConversationID]*conversation),
 		start:         make(chan struct{}, 1),
 	}
@@ -76,6 +79,9 @@ func Open(ctx context.Context, o Options, password string) (*Client, error) {
 		return nil, errors.Join(err, v.Close())
 	}
 	c.run()
+	if v.Staged() {
+		c.settleLater(password)
+	}
 	return c, nil
 }
 
@@ -91,6 +97,9 @@ func (c *Client) load(tx *vault.Tx) error {
 		return err
 	}
 	c.people = newPeople(self.account(), contacts)
+	if c.shared, err = loadShared(tx); err != nil {
+		return err
+	}
 	c.groups = mls.Config{Auth: authService{c.people}, Now: c.now}
 	c.status = newStatus(c.events.publish)
 	cursor, err := tx.Setting(settingCursor)
@@ -138,8 +147,10 @@ func (c *Client) run() {
 		case s.State == Online:
 			wake(c.start)
 			c.acks.put(c.status.position()) // what an earlier connection could not
-		case errors.Is(s.Err, ErrDeviceRevoked):
-			c.spawn(c.failMessages)
+		case s.final():
+			if why := c.status.ended(); why != nil {
+				c.spawn(func() { c.failMessages(why) })
+			}
 		}
 	})
 	c.anonymous = newConnection(c.now, c.dialAnonymous, c.status.setAnonymous)

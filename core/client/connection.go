@@ -64,6 +64,9 @@ func (n *connection) run(ctx context.Context) {
 			if replaced(err) {
 				failures = manyFailures
 			}
+			if deleted(err) {
+				err = errors.Join(ErrAccountDeleted, err)
+			}
 		}
 		if ctx.Err() != nil {
 			return
@@ -91,9 +94,10 @@ func (n *connection) attempt(ctx context.Context) (*wire.Conn, error) {
 }
 
 // wait is longer after each failure, and random so that a server that comes
-// back is not met by everybody at once. A revoked device only tries when asked.
+// back is not met by everybody at once. A device that will never be let in only
+// tries when asked.
 func (n *connection) wait(ctx context.Context, err error, failures int) {
-	if errors.Is(err, ErrDeviceRevoked) {
+	if isFinal(err) {
 		n.report(ConnectionChanged{State: Offline, Err: err})
 		select {
 		case <-n.nudge:

@@ -76,6 +76,29 @@ var (
 	ErrBroken = errors.New("client: conversation broken")
 	// ErrProfileCorrupt: the profile on disk is damaged.
 	ErrProfileCorrupt = errors.New("client: profile corrupt")
+	// ErrPresentPassword: what was given is not the account's present password.
+	ErrPresentPassword = errors.New("client: wrong present password")
+	// ErrPasswordUncertain: the connection was lost while the password was being
+	// changed. Until the client knows which of the two counts, both open the
+	// profile.
+	ErrPasswordUncertain = errors.New("client: password changed or not")
+	// ErrAccountChanged: another device has changed the password or the recovery
+	// code at the same time. Nothing was changed; try again.
+	ErrAccountChanged = errors.New("client: account changed elsewhere")
+	// ErrRecoveryCodeInvalid: a text is no recovery code, or was mistyped.
+	ErrRecoveryCodeInvalid = errors.New("client: not a recovery code")
+	// ErrWrongRecoveryCode: unknown name, an account without a code, or not its
+	// code; these cannot be told apart.
+	ErrWrongRecoveryCode = errors.New("client: wrong name or recovery code")
+	// ErrRecoveryLocked: too many wrong codes for this name today.
+	ErrRecoveryLocked = errors.New("client: recovery locked for today")
+	// ErrAccountDeleted: the account was deleted, on another device.
+	ErrAccountDeleted = errors.New("client: account deleted")
+	// ErrDeviceUnknown: the server does not know this device.
+	ErrDeviceUnknown = errors.New("client: device unknown to the server")
+	// ErrTooManySettings: no more conversations can be muted or pinned, nor
+	// accounts blocked.
+	ErrTooManySettings = errors.New("client: too many settings")
 	// ErrClosed: the Client was closed.
 	ErrClosed = errors.New("client: closed")
 )

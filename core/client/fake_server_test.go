@@ -46,6 +46,8 @@ type fakeAccount struct {
 	sealedKey []byte
 	record    []byte
 	devices   []*fakeDevice
+	version   uint64 // of vault
+	vault     []byte
 }
 
 type fakeDevice struct {
@@ -106,6 +108,10 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.loginStart)
 	handle(r, f, f.loginFinish)
 	handle(r, f, f.authenticate)
+	handle(r, f, f.changePasswordStart)
+	handle(r, f, f.changePasswordFinish)
+	handle(r, f, f.getVault)
+	handle(r, f, f.putVault)
 	handle(r, f, f.enrol)
 	handle(r, f, f.listDevices)
 	handle(r, f, f.uploadKeyPackages)

@@ -71,11 +71,25 @@ func (s *status) connection() ConnectionChanged {
 	return s.combined
 }
 
-// revoked tells whether the account has removed this device.
-func (s *status) revoked() bool {
+// final tells whether this device will never be let in again.
+func (c ConnectionChanged) final() bool { return isFinal(c.Err) }
+
+func isFinal(err error) bool {
+	return errors.Is(err, ErrDeviceRevoked) || errors.Is(err, ErrAccountDeleted)
+}
+
+// ended says why this device will never be let in again: ErrDeviceRevoked or
+// ErrAccountDeleted; nil where it may.
+func (s *status) ended() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return errors.Is(s.account.Err, ErrDeviceRevoked)
+	switch {
+	case errors.Is(s.account.Err, ErrDeviceRevoked):
+		return ErrDeviceRevoked
+	case errors.Is(s.account.Err, ErrAccountDeleted):
+		return ErrAccountDeleted
+	}
+	return nil
 }
 
 // position is the newest queue item in the vault.

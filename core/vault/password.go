@@ -10,24 +10,24 @@ import (
 
 // unwrap opens the database key with either key file. Where the password opens
 // none, the error is the first one's.
-func (v *Vault) unwrap(password string) (key *databaseKey, staged bool, err error) {
+func (v *Vault) unwrap(password string) (*databaseKey, error) {
 	sealed, err := readKeyFile(v.path(keyName))
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	key, err = sealed.open(password)
+	key, err := sealed.open(password)
 	if !errors.Is(err, ErrWrongPassword) {
-		return key, false, err
+		return key, err
 	}
 	next, nextErr := readKeyFile(v.path(stagedKeyName))
 	if nextErr != nil {
-		return nil, false, err
+		return nil, err
 	}
 	key, nextErr = next.open(password)
 	if nextErr != nil {
-		return nil, false, err
+		return nil, err
 	}
-	return key, true, nil
+	return key, nil
 }
 
 // ChangePassword seals the database key under a new password. When it returns
@@ -46,24 +46,47 @@ func (v *Vault) ChangePassword(old, new string) error {
 	return v.dropStaged()
 }
 
-// StagePassword lets a new password open the vault beside the present one, until
-// one of AdoptStaged and DropStaged is called, also after a restart. It takes the
-// place of one that was staged before. ErrWrongPassword: old is wrong.
-func (v *Vault) StagePassword(old, new string) error {
+// StagePassword lets another password open the vault beside the present one,
+// until one of AdoptStaged and DropStaged is called, also after a restart. It
+// takes the place of one that was staged before. It asks for no password: the
+// caller has made sure that this person may choose one.
+func (v *Vault) StagePassword(password string) error {
 	v.keyFile.Lock()
 	defer v.keyFile.Unlock()
-	sealed, err := v.rewrap(old, new)
+	if v.closed() {
+		return ErrClosed
+	}
+	sealed, err := sealKey(v.key, password, v.kdf)
 	if err != nil {
 		return err
 	}
 	return writeKeyFile(v.path(stagedKeyName), v.path(newKeyName), sealed)
 }
 
-// Staged tells whether a password is staged, and whether it is the one with
-// which the vault was opened.
-func (v *Vault) Staged() (staged, opened bool) {
+// Staged tells whether a password is staged.
+func (v *Vault) Staged() bool {
 	_, err := os.Lstat(v.path(stagedKeyName))
-	return err == nil, err == nil && v.staged
+	return err == nil
+}
+
+// IsStaged tells whether this is the staged password.
+func (v *Vault) IsStaged(password string) (bool, error) {
+	next, err := readKeyFile(v.path(stagedKeyName))
+	if errors.Is(err, ErrNoVault) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	key, err := next.open(password)
+	if errors.Is(err, ErrWrongPassword) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	key.wipe()
+	return true, nil
 }
 
 // AdoptStaged makes the staged password the only one, in one step. Where none
@@ -108,7 +131,7 @@ func (v *Vault) rewrap(old, new string) (*keyFile, error) {
 	if v.closed() {
 		return nil, ErrClosed
 	}
-	key, _, err := v.unwrap(old)
+	key, err := v.unwrap(old)
 	if err != nil {
 		return nil, err
 	}

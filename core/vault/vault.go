@@ -52,7 +52,6 @@ type Vault struct {
 	tasks         sync.WaitGroup
 
 	keyFile   sync.Mutex // serialises changes of the password and Close
-	staged    bool       // opened with the staged password
 	closing   chan struct{}
 	closeOnce sync.Once
 	closeErr  error
@@ -62,6 +61,20 @@ type Vault struct {
 func Exists(dir string) bool {
 	info, err := os.Stat(filepath.Join(dir, keyName))
 	return err == nil && info.Mode().IsRegular()
+}
+
+// Delete deletes a vault that nobody has open, its key files first: without
+// them the rest is noise. One that is not there is no error.
+func Delete(dir string) error {
+	for _, name := range []string{keyName, stagedKeyName, newKeyName} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("vault: delete: %w", err)
+		}
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("vault: delete: %w", err)
+	}
+	return nil
 }
 
 // Create makes a new vault in the directory, which is made if need be, and
@@ -139,11 +152,11 @@ func Open(dir, password string, o Options) (*Vault, error) {
 }
 
 func (v *Vault) open(password string) error {
-	key, staged, err := v.unwrap(password)
+	key, err := v.unwrap(password)
 	if err != nil {
 		return err
 	}
-	v.key, v.staged = key, staged
+	v.key = key
 	info, err := os.Stat(v.path(dbName))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return fmt.Errorf("%w: the database is missing", ErrCorrupt)

@@ -1,0 +1,59 @@
+package client
+
+import (
+	"quicprochat/core/opaque"
+	"quicprochat/core/wire"
+	qpcv1 "quicprochat/proto/qpc/v1"
+)
+
+func (f *fakeServer) accountOf(p *wire.Peer) *fakeAccount {
+	who, _ := p.Principal()
+	return f.accounts[AccountID(who.Account)]
+}
+
+func (f *fakeServer) changePasswordStart(p *wire.Peer, req *qpcv1.ChangePasswordStartRequest) (*qpcv1.ChangePasswordStartResponse, error) {
+	a := f.accountOf(p)
+	response, err := f.opaque.RegistrationResponse(req.OpaqueRequest, a.id[:])
+	if err != nil {
+		return nil, err
+	}
+	login, ke2, err := f.opaque.StartLogin(req.Ke1, a.id[:], a.record, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	p.SetValue("change", login)
+	return &qpcv1.ChangePasswordStartResponse{
+		Ke2: ke2, OpaqueResponse: response, AccountPublicKey: a.key, SealedAccountKey: a.sealedKey,
+	}, nil
+}
+
+func (f *fakeServer) changePasswordFinish(p *wire.Peer, req *qpcv1.ChangePasswordFinishRequest) (*qpcv1.ChangePasswordFinishResponse, error) {
+	login, ok := p.TakeValue("change").(*opaque.ServerLogin)
+	if !ok {
+		return nil, refuse(qpcv1.ErrorCode_ERROR_CODE_NO_EXCHANGE)
+	}
+	if _, err := login.Finish(req.Ke3); err != nil {
+		return nil, refuse(qpcv1.ErrorCode_ERROR_CODE_PASSWORD_WRONG)
+	}
+	a := f.accountOf(p)
+	a.record, a.sealedKey = req.OpaqueRecord, req.SealedAccountKey
+	return &qpcv1.ChangePasswordFinishResponse{}, nil
+}
+
+func (f *fakeServer) getVault(p *wire.Peer, req *qpcv1.GetVaultRequest) (*qpcv1.GetVaultResponse, error) {
+	a := f.accountOf(p)
+	resp := &qpcv1.GetVaultResponse{Version: a.version}
+	if req.KnownVersion != a.version {
+		resp.Sealed = a.vault
+	}
+	return resp, nil
+}
+
+func (f *fakeServer) putVault(p *wire.Peer, req *qpcv1.PutVaultRequest) (*qpcv1.PutVaultResponse, error) {
+	a := f.accountOf(p)
+	if req.Version != a.version+1 {
+		return nil, &wire.Error{Code: qpcv1.ErrorCode_ERROR_CODE_VAULT_CONFLICT, Vault: a.version}
+	}
+	a.version, a.vault = req.Version, req.Sealed
+	return &qpcv1.PutVaultResponse{}, nil
+}
