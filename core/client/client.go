@@ -54,6 +54,7 @@ type Client struct {
 	keys     sync.Mutex    // held while KeyPackages are made
 	starting sync.Mutex    // held while a direct chat is started
 	password sync.Mutex    // held while the password is changed
+	sharing  sync.Mutex    // held while settings are shared
 	start    chan struct{} // wakes maintenance
 
 	mu            sync.Mutex

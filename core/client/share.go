@@ -85,9 +85,19 @@ func (c *Client) Blocked(context.Context) ([]Contact, error) {
 // faster.
 const maxShareTries = 8
 
-// shareSettings gets what other devices have set, and lets them know what this
-// one has.
+// ShareSettings gets what other devices have set, and lets them know what this
+// one has. The client does so by itself whenever it comes online, something is
+// set, and from time to time; a caller who is about to close it may not want to
+// wait for that. ErrOffline.
+func (c *Client) ShareSettings(ctx context.Context) error {
+	ctx, cancel := c.during(ctx)
+	defer cancel()
+	return c.closedOr(c.shareSettings(ctx))
+}
+
 func (c *Client) shareSettings(ctx context.Context) error {
+	c.sharing.Lock()
+	defer c.sharing.Unlock()
 	changed := false
 	defer func() {
 		if changed {
