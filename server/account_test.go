@@ -20,7 +20,6 @@ import (
 type passwordChange struct {
 	login  *opaque.ClientLogin
 	next   *opaque.ClientRegistration
-	ke2    []byte
 	finish *qpcv1.ChangePasswordFinishRequest
 }
 

@@ -146,6 +146,7 @@ func (c *Client) run() {
 		c.status.setAccount(s)
 		switch {
 		case s.State == Online:
+			c.shared.sharedAt(time.Time{})
 			wake(c.start)
 			c.acks.put(c.status.position()) // what an earlier connection could not
 		case s.final():

@@ -21,27 +21,42 @@ const partingTimeout = 15 * time.Second
 // logged out. What was sent stays with those who have it; the name can never be
 // registered again.
 //
-// Errors: ErrPresentPassword, ErrServerUnreachable, ErrRateLimited: the account
-// is still there, though some conversations may have been left. After any other
-// error of deleting the files the account is gone and the client closed.
+// Errors: ErrPresentPassword, ErrServerUnreachable, ErrRateLimited, ErrServer: the
+// client goes on, and some conversations may have been left; where the account is
+// gone all the same, because only the answer was lost, calling it again deletes
+// the profile. After any other error, of deleting the files, the account is gone
+// and the client closed.
 func (c *Client) DeleteAccount(ctx context.Context, password string) error {
-	if err := c.asOwner(ctx, password, func(context.Context, *owner) error { return nil }); err != nil {
-		return err // before anything is left
+	err := c.asOwner(ctx, password, func(context.Context, *owner) error { return nil })
+	if err == nil {
+		c.leaveAll(ctx)
+		err = c.asOwner(ctx, password, func(ctx context.Context, o *owner) error {
+			req := &qpcv1.DeleteAccountRequest{Signature: o.key.SignDeletion(c.self.account(), o.exporter)}
+			return o.conn.Call(ctx, req, new(qpcv1.DeleteAccountResponse))
+		})
 	}
-	c.leaveAll(ctx)
-	asked := false
-	err := c.asOwner(ctx, password, func(ctx context.Context, o *owner) error {
-		asked = true
-		account := c.self.account()
-		req := &qpcv1.DeleteAccountRequest{Signature: o.key.SignDeletion(account, o.exporter)}
-		return o.conn.Call(ctx, req, new(qpcv1.DeleteAccountResponse))
-	})
-	if err != nil && !(asked && errors.Is(err, ErrPresentPassword)) {
+	if errors.Is(err, ErrPresentPassword) && c.accountGone(ctx) {
+		err = nil // nobody has a password any more
+	}
+	if err != nil {
 		return err
 	}
-	// A password that was right a moment ago and no longer is, is an account
-	// that has gone: only the answer was lost.
 	return c.deleteProfile()
+}
+
+// accountGone tells whether the server says that there is no such account.
+func (c *Client) accountGone(ctx context.Context) bool {
+	ctx, cancel := c.during(ctx)
+	defer cancel()
+	ctx, cancelTimeout := context.WithTimeout(ctx, callTimeout)
+	defer cancelTimeout()
+	conn, err := wire.Dial(ctx, c.self.link, wire.DialOptions{})
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	err = conn.Call(ctx, &qpcv1.ResolveAccountRequest{AccountId: c.self.account().Bytes()}, new(qpcv1.ResolveAccountResponse))
+	return wire.CodeOf(err) == qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_ACCOUNT
 }
 
 // leaveAll leaves what can be left, and gives the server a moment to take it.

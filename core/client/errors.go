@@ -92,6 +92,9 @@ var (
 	ErrWrongRecoveryCode = errors.New("client: wrong name or recovery code")
 	// ErrRecoveryLocked: too many wrong codes for this name today.
 	ErrRecoveryLocked = errors.New("client: recovery locked for today")
+	// ErrRecoveryUncertain: the connection was lost at the very end. Either Login
+	// works with the new password, or recovery with the same code.
+	ErrRecoveryUncertain = errors.New("client: recovered or not")
 	// ErrAccountDeleted: the account was deleted, on another device.
 	ErrAccountDeleted = errors.New("client: account deleted")
 	// ErrDeviceUnknown: the server does not know this device.

@@ -35,6 +35,8 @@ type fakeServer struct {
 	strict bool
 	// refuseKeys refuses every KeyPackage.
 	refuseKeys bool
+	// failLate makes decisive requests take effect and fail all the same.
+	failLate bool
 	// falsify changes what the server gives out of each device.
 	falsify func(*qpcv1.DeviceKeys)
 }
@@ -48,6 +50,7 @@ type fakeAccount struct {
 	devices   []*fakeDevice
 	version   uint64 // of vault
 	vault     []byte
+	bundle    *qpcv1.RecoveryBundle
 }
 
 type fakeDevice struct {
@@ -110,6 +113,11 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.authenticate)
 	handle(r, f, f.changePasswordStart)
 	handle(r, f, f.changePasswordFinish)
+	handle(r, f, f.deleteAccount)
+	handle(r, f, f.fetchBundle)
+	handle(r, f, f.recoverStart)
+	handle(r, f, f.recoverFinish)
+	handle(r, f, f.storeBundle)
 	handle(r, f, f.getVault)
 	handle(r, f, f.putVault)
 	handle(r, f, f.enrol)

@@ -69,8 +69,8 @@ func (c *Client) RemoveRecoveryCode(ctx context.Context, password string) error 
 // recovered, but this device was not added: Login works with the new password.
 //
 // Errors: ErrRecoveryCodeInvalid, *WeakPasswordError, ErrWrongRecoveryCode,
-// ErrRecoveryLocked, ErrProfileExists, ErrTooManyDevices, and those of reaching
-// a server.
+// ErrRecoveryLocked, ErrRecoveryUncertain, ErrProfileExists, ErrTooManyDevices,
+// and those of reaching a server.
 func RecoverAccount(ctx context.Context, o Options, link Link, name, code, password string) (c *Client, nextCode string, err error) {
 	name = cleanName(name)
 	secret, err := parseRecoveryCode(code)
@@ -171,7 +171,7 @@ func (r *recovering) finish(ctx context.Context, e *entry, req *qpcv1.RecoverAcc
 	if uncertain(err) {
 		again, loginErr := e.logIn(ctx)
 		if loginErr != nil {
-			return errors.Join(err, loginErr)
+			return fmt.Errorf("%w: %w", ErrRecoveryUncertain, err)
 		}
 		defer again.Close()
 		conn, err = again, nil

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -27,6 +28,8 @@ const (
 	maxShared = 2000
 	// sharedFloor is the least length in bytes to which they are padded.
 	sharedFloor = 1024
+	// shareInterval is how long a device may not know what another has set.
+	shareInterval = 10 * time.Minute
 )
 
 // sharedKind is what a shared setting says.
@@ -52,7 +55,8 @@ func compareShared(a, b shared) int {
 // what this device has changed since.
 type sharedSettings struct {
 	mu      sync.RWMutex
-	version uint64 // of what the server has; 0: nothing
+	shared  time.Time // when this connection last asked the server; zero: not yet
+	version uint64    // of what the server has; 0: nothing
 	base    map[shared]bool
 	pending map[shared]bool // on or off
 }
@@ -73,6 +77,20 @@ func (s *sharedSettings) has(kind sharedKind, id [16]byte) bool {
 		return on
 	}
 	return s.base[key]
+}
+
+// due tells whether it is time to ask the server.
+func (s *sharedSettings) due(now time.Time) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.pending) > 0 || now.Sub(s.shared) >= shareInterval
+}
+
+// sharedAt notes when the server was asked; zero: it is to be asked again.
+func (s *sharedSettings) sharedAt(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shared = t
 }
 
 // merged is what counts: the server's with what was changed since. The caller

@@ -95,9 +95,23 @@ func (c *Client) ShareSettings(ctx context.Context) error {
 	return c.closedOr(c.shareSettings(ctx))
 }
 
-func (c *Client) shareSettings(ctx context.Context) error {
+// shareWhenDue is ShareSettings for maintenance.
+func (c *Client) shareWhenDue(ctx context.Context) error {
+	if !c.shared.due(c.now()) {
+		return nil
+	}
+	return c.shareSettings(ctx)
+}
+
+func (c *Client) shareSettings(ctx context.Context) (err error) {
 	c.sharing.Lock()
 	defer c.sharing.Unlock()
+	began := c.now()
+	defer func() {
+		if err == nil {
+			c.shared.sharedAt(began)
+		}
+	}()
 	changed := false
 	defer func() {
 		if changed {

@@ -17,6 +17,7 @@ var userMessages = []struct {
 	message string
 }{
 	{ErrPasswordUncertain, "The connection broke while your password was being changed. Both passwords open this app until it is known which one counts."},
+	{ErrRecoveryUncertain, "The connection broke at the very end. Please try to log in with your new password; if that does not work, use the recovery code again."},
 	{ErrPresentPassword, "That is not your present password."},
 	{ErrWrongPassword, "Wrong name or password."},
 	{ErrNameTaken, "Somebody already has this name. Please choose another one."},
