@@ -66,7 +66,7 @@ type Client struct {
 //
 // Errors: ErrNoProfile, ErrVaultPassword, ErrProfileInUse, ErrProfileCorrupt.
 func Open(ctx context.Context, o Options, password string) (*Client, error) {
-	o = o.withDefaults()
+	o, password = o.withDefaults(), identity.NormalizePassword(password)
 	v, err := openVault(o.vaultDir(), password, o.vaultOptions())
 	if err != nil {
 		return nil, err

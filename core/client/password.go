@@ -27,6 +27,7 @@ func (c *Client) ChangePassword(ctx context.Context, present, next string) error
 	if err := identity.CheckPassword(c.self.name, next); err != nil {
 		return err
 	}
+	present, next = identity.NormalizePassword(present), identity.NormalizePassword(next)
 	c.password.Lock()
 	defer c.password.Unlock()
 	ctx, cancel := c.during(ctx)
@@ -43,7 +44,10 @@ func (c *Client) ChangePassword(ctx context.Context, present, next string) error
 		case err == nil:
 			return c.vault.AdoptStaged()
 		case lost && errors.Is(err, ErrPresentPassword):
-			return c.closedOr(c.settlePassword(ctx, []byte(next), true))
+			err = c.settlePassword(ctx, []byte(next), true)
+			if err == nil || errors.Is(err, ErrPresentPassword) {
+				return c.closedOr(err)
+			}
 		case uncertain(err):
 			lost = true
 		case !lost:
@@ -96,7 +100,11 @@ func (c *Client) tryPassword(ctx context.Context, present, next string) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return lostAnswer(conn.Call(limited, finish, new(qpcv1.ChangePasswordFinishResponse)))
+	err = lostAnswer(conn.Call(limited, finish, new(qpcv1.ChangePasswordFinishResponse)))
+	if uncertain(err) {
+		_ = conn.Close() // it may be dead without knowing: ask on another one
+	}
+	return err
 }
 
 // beginPassword proves the present password and registers the next one, up to
@@ -195,6 +203,7 @@ func (c *Client) settle(ctx context.Context, secret []byte) error {
 // that was changed on another device. ErrPresentPassword: it is not the
 // account's; ErrServerUnreachable and the like. Then nothing was changed.
 func (c *Client) UseAccountPassword(ctx context.Context, password string) error {
+	password = identity.NormalizePassword(password)
 	c.password.Lock()
 	defer c.password.Unlock()
 	ctx, cancel := c.during(ctx)

@@ -256,3 +256,22 @@ func (f *fakeServer) login(name, device string) *member {
 	m.sync()
 	return m
 }
+
+// A password is the same on every keyboard, whichever way its accents are typed.
+func TestPasswordOnAnotherKeyboard(t *testing.T) {
+	const composed, decomposed = "caf\u00e9 and a croissant", "cafe\u0301\u00a0and a croissant"
+	f := newFakeServer(t)
+	alice := f.register("alice")
+	alice.must(alice.Client.ChangePassword(t.Context(), testPassword, decomposed))
+	for n, password := range []string{composed, decomposed} {
+		c, err := Login(t.Context(), f.options([]string{"one", "two"}[n]), f.link, "alice", password)
+		alice.must(err)
+		_, err = c.CreateRecoveryCode(t.Context(), decomposed)
+		alice.must(errors.Join(err, c.Close()))
+	}
+	alice.close()
+	c, err := Open(t.Context(), alice.o, composed)
+	alice.must(err)
+	alice.Client = c
+	alice.must(alice.Client.ChangePassword(t.Context(), composed, nextPassword))
+}

@@ -75,7 +75,7 @@ func (c *Client) prove(ctx context.Context, password string) (*owner, error) {
 	if err != nil {
 		return nil, fromWire(err)
 	}
-	secret := []byte(password)
+	secret := []byte(identity.NormalizePassword(password))
 	defer clear(secret)
 	id, key, err := proveAccount(ctx, conn, c.opts.Cost.opaque(), c.self.name, secret)
 	if err != nil {

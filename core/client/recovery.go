@@ -167,18 +167,22 @@ func (r *recovering) begin(ctx context.Context, e *entry, id AccountID, key *ide
 // lost, the new password tells what became of it.
 func (r *recovering) finish(ctx context.Context, e *entry, req *qpcv1.RecoverAccountFinishRequest) error {
 	err := lostAnswer(e.conn.Call(ctx, req, new(qpcv1.RecoverAccountFinishResponse)))
-	conn := e.conn
-	if uncertain(err) {
-		again, loginErr := e.logIn(ctx)
-		if loginErr != nil {
-			return fmt.Errorf("%w: %w", ErrRecoveryUncertain, err)
+	if err == nil {
+		r.done = true
+		err = fromWire(e.enrol(ctx, e.conn))
+		if !errors.Is(err, ErrOffline) {
+			return err
 		}
-		defer again.Close()
-		conn, err = again, nil
-	}
-	if err != nil {
+	} else if !uncertain(err) {
 		return err
 	}
+	conn, loginErr := e.logIn(ctx)
+	if loginErr != nil && r.done {
+		return loginErr
+	} else if loginErr != nil {
+		return fmt.Errorf("%w: %w", ErrRecoveryUncertain, err)
+	}
+	defer conn.Close()
 	r.done = true
 	return e.enrol(ctx, conn)
 }

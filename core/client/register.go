@@ -67,7 +67,7 @@ type entry struct {
 // enter makes a device. Its keys are on disk before the server learns of it,
 // under a temporary name that becomes final when the server has accepted.
 func enter(ctx context.Context, o Options, link Link, name, password string, how entrance) (*Client, error) {
-	o = o.withDefaults()
+	o, password = o.withDefaults(), identity.NormalizePassword(password)
 	if HasProfile(o.Dir) {
 		return nil, ErrProfileExists
 	}
