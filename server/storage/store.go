@@ -84,7 +84,9 @@ type AccountStore interface {
 	// DeleteAccount deletes an account and all that names it: its devices with
 	// their queues and keys, those that were revoked, its vault and its
 	// recovery bundle. The hash of its name stays, so that nobody gets the name
-	// again. Deleting an account that is not there changes nothing.
+	// again. Deleting an account that is not there changes nothing. It may go in
+	// pieces, devices first: after an error some may be gone, and calling it
+	// again takes it up.
 	DeleteAccount(ctx context.Context, id [16]byte, name NameHash) error
 }
 

@@ -46,8 +46,30 @@ func (t *tx) putCredentials(account [16]byte, record, sealed []byte) error {
 	return nil
 }
 
-// DeleteAccount deletes an account and all that names it.
+// DeleteAccount deletes an account and all that names it. Each device, which may
+// have a long queue, is a change of its own, so that others get their turn in
+// between.
 func (s *Store) DeleteAccount(ctx context.Context, id [16]byte, name storage.NameHash) error {
+	devices, err := s.Devices(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		err := s.writer.do(ctx, func(t *tx) error {
+			var number int64
+			err := t.get(into(&number), selectNumber, d.ID[:], id[:])
+			if errors.Is(err, sql.ErrNoRows) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("look for device: %w", err)
+			}
+			return t.deleteDevice(number)
+		})
+		if err != nil {
+			return err
+		}
+	}
 	return s.writer.do(ctx, func(t *tx) error {
 		var found int
 		err := t.get(into(&found), `SELECT 1 FROM accounts WHERE id = ?`, id[:])
@@ -61,6 +83,7 @@ func (s *Store) DeleteAccount(ctx context.Context, id [16]byte, name storage.Nam
 	})
 }
 
+// deleteAccount deletes what is left of an account.
 func (t *tx) deleteAccount(id [16]byte, name storage.NameHash) error {
 	var devices []int64
 	err := t.each(func(rows *sql.Rows) error {

@@ -77,6 +77,7 @@ func (t *tx) insertDevice(n storage.NewDevice, limit int) (storage.Device, error
 const (
 	selectDevice = `SELECT d.id, d.account, d.certificate, q.id, d.enrolled_day
 FROM devices d JOIN queues q ON q.number = d.number WHERE `
+	selectNumber  = `SELECT number FROM devices WHERE id = ? AND account = ?`
 	selectRevoked = `SELECT EXISTS (SELECT 1 FROM revoked_devices WHERE id = ?)`
 )
 
@@ -129,7 +130,7 @@ func (s *Store) Devices(ctx context.Context, account [16]byte) ([]storage.Device
 func (s *Store) RevokeDevice(ctx context.Context, account, device [16]byte) error {
 	return s.writer.do(ctx, func(t *tx) error {
 		var number int64
-		err := t.get(into(&number), `SELECT number FROM devices WHERE id = ? AND account = ?`, device[:], account[:])
+		err := t.get(into(&number), selectNumber, device[:], account[:])
 		if errors.Is(err, sql.ErrNoRows) {
 			return t.alreadyRevoked(account, device)
 		}
