@@ -32,6 +32,7 @@ type Store interface {
 	QueueStore
 	ChannelStore
 	BlobStore
+	SessionStore
 
 	// Expire deletes what is out of time at now: queue items, records of
 	// posted items, KeyPackages, invites, channels without activity, and counts

@@ -1,0 +1,8 @@
+-- +goose Up
+
+-- The newest connection of the device: 16 random bytes, NULL before the first.
+ALTER TABLE devices ADD COLUMN session bytea;
+
+-- +goose Down
+
+ALTER TABLE devices DROP COLUMN session;
