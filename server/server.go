@@ -123,7 +123,7 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	if err := s.openObjects(); err != nil {
 		return nil, errors.Join(fmt.Errorf("folder of blobs: %w", err), s.store.Close())
 	}
-	if err := s.wire(keys, bus.New()); err != nil {
+	if err := s.wire(keys, bus.NewLocal()); err != nil {
 		return nil, errors.Join(err, s.store.Close())
 	}
 	return s, nil

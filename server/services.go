@@ -24,7 +24,7 @@ import (
 )
 
 // wire makes the services and gives their methods to the router.
-func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
+func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 	passwords, err := opaque.NewServer(opaque.DefaultConfig(), k.OPAQUE)
 	if err != nil {
 		return fmt.Errorf("OPAQUE: %w", err)

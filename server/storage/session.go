@@ -2,22 +2,22 @@ package storage
 
 import "context"
 
-// SessionID is one connection of a device, for as long as it is the newest.
-// Random.
-type SessionID [16]byte
+// NodeID is one run of one server process. Random.
+type NodeID [16]byte
 
 // SessionStore tells the nodes of a server what they may have missed: which
-// connection of a device is the newest, who is still there, and where something
-// came in. Its look-ups take many at once and leave out what does not exist
-// (any more).
+// node has the newest connection of a device, who is still there, and where
+// something came in. Its look-ups take many at once and leave out what does not
+// exist (any more).
 type SessionStore interface {
-	// ClaimSession makes a session the newest one of a device.
-	// ErrUnknownDevice, ErrDeviceRevoked.
-	ClaimSession(ctx context.Context, account, device [16]byte, session SessionID) error
+	// ClaimDevice notes that a node has the newest connection of a device, and
+	// tells whether another node had it before. Claiming it again changes
+	// nothing. ErrUnknownDevice, ErrDeviceRevoked.
+	ClaimDevice(ctx context.Context, account, device [16]byte, node NodeID) (moved bool, err error)
 
-	// NewestSessions gives the newest session of each device, which is zero
-	// where none was claimed.
-	NewestSessions(ctx context.Context, devices [][16]byte) (map[[16]byte]SessionID, error)
+	// DeviceNodes gives the node that claimed each device last, which is zero
+	// where none has.
+	DeviceNodes(ctx context.Context, devices [][16]byte) (map[[16]byte]NodeID, error)
 
 	// Records gives the OPAQUE record of each account.
 	Records(ctx context.Context, accounts [][16]byte) (map[[16]byte][]byte, error)

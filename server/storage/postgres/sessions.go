@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -9,43 +10,62 @@ import (
 	"quicprochat/server/storage"
 )
 
-// ClaimSession makes a session the newest one of a device. It locks the
-// device's row alone, and no account's: a device that is being revoked is
-// claimed before, or found gone after.
-func (s *Store) ClaimSession(ctx context.Context, account, device [16]byte, session storage.SessionID) error {
-	return s.change(ctx, func(t *tx) error {
-		switch n, err := t.exec(`UPDATE devices SET session = $3 WHERE id = $1 AND account = $2`, device[:], account[:], session[:]); {
-		case err != nil:
-			return fmt.Errorf("claim session: %w", err)
-		case n > 0:
-			return nil
+// ClaimDevice notes that a node has the newest connection of a device. It
+// locks the device's row alone, and no account's: a device that is being revoked
+// is claimed before, or found gone after.
+func (s *Store) ClaimDevice(ctx context.Context, account, device [16]byte, node storage.NodeID) (moved bool, err error) {
+	var before claimant
+	// mostly it has it already, and nothing is to be written
+	err = s.get(ctx, into(&before), selectNode, device[:], account[:])
+	if err == nil && storage.NodeID(before) == node {
+		return false, nil
+	}
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return false, err
+	}
+	err = s.change(ctx, func(t *tx) error {
+		err := t.get(into(&before), selectNode+` FOR NO KEY UPDATE`, device[:], account[:])
+		if errors.Is(err, pgx.ErrNoRows) {
+			if err := t.alreadyRevoked(account, device); err != nil {
+				return err
+			}
+			return storage.ErrDeviceRevoked
 		}
-		if err := t.alreadyRevoked(account, device); err != nil {
-			return err
+		if err == nil {
+			_, err = t.exec(`UPDATE devices SET node = $1 WHERE id = $2`, node[:], device[:])
 		}
-		return storage.ErrDeviceRevoked
+		if err != nil {
+			return fmt.Errorf("claim device: %w", err)
+		}
+		return nil
 	})
+	if err != nil {
+		return false, err
+	}
+	return before != claimant{} && storage.NodeID(before) != node, nil
+}
+
+const selectNode = `SELECT node FROM devices WHERE id = $1 AND account = $2`
+
+// claimant reads a NodeID that may be NULL.
+type claimant storage.NodeID
+
+// ScanBytes is for pgx.
+func (c *claimant) ScanBytes(b []byte) error {
+	if b == nil {
+		*c = claimant{}
+		return nil
+	}
+	return scanID(c[:], b)
 }
 
 // lookUpBatch is how many a look-up asks for in one statement.
 const lookUpBatch = 1000
 
-// NewestSessions gives the newest session of each device.
-func (s *Store) NewestSessions(ctx context.Context, devices [][16]byte) (map[[16]byte]storage.SessionID, error) {
-	return lookUp(ctx, s, devices, `SELECT w.id, d.session FROM unnest($1::bytea[]) AS w (id) JOIN LATERAL (SELECT session FROM devices WHERE id = w.id OFFSET 0) AS d ON true`,
-		func(session *storage.SessionID) any { return (*newestSession)(session) })
-}
-
-// newestSession reads a session that may be NULL.
-type newestSession storage.SessionID
-
-// ScanBytes is for pgx.
-func (id *newestSession) ScanBytes(b []byte) error {
-	if b == nil {
-		*id = newestSession{}
-		return nil
-	}
-	return scanID(id[:], b)
+// DeviceNodes gives the node that claimed each device last.
+func (s *Store) DeviceNodes(ctx context.Context, devices [][16]byte) (map[[16]byte]storage.NodeID, error) {
+	return lookUp(ctx, s, devices, `SELECT w.id, d.node FROM unnest($1::bytea[]) AS w (id) JOIN LATERAL (SELECT node FROM devices WHERE id = w.id OFFSET 0) AS d ON true`,
+		func(node *storage.NodeID) any { return (*claimant)(node) })
 }
 
 // Records gives the OPAQUE record of each account.

@@ -9,29 +9,58 @@ import (
 	"quicprochat/server/storage"
 )
 
-// ClaimSession makes a session the newest one of a device.
-func (s *Store) ClaimSession(ctx context.Context, account, device [16]byte, session storage.SessionID) error {
-	return s.writer.do(ctx, func(t *tx) error {
-		switch n, err := t.exec(`UPDATE devices SET session = ? WHERE id = ? AND account = ?`, session[:], device[:], account[:]); {
-		case err != nil:
-			return fmt.Errorf("claim session: %w", err)
-		case n > 0:
-			return nil
+// ClaimDevice notes that a node has the newest connection of a device.
+func (s *Store) ClaimDevice(ctx context.Context, account, device [16]byte, node storage.NodeID) (moved bool, err error) {
+	var before claimant
+	// mostly it has it already, and nothing is to be written
+	err = s.reader.get(ctx, into(&before), selectNode, device[:], account[:])
+	if err == nil && storage.NodeID(before) == node {
+		return false, nil
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	err = s.writer.do(ctx, func(t *tx) error {
+		err := t.get(into(&before), selectNode+``, device[:], account[:])
+		if errors.Is(err, sql.ErrNoRows) {
+			if err := t.alreadyRevoked(account, device); err != nil {
+				return err
+			}
+			return storage.ErrDeviceRevoked
 		}
-		if err := t.alreadyRevoked(account, device); err != nil {
-			return err
+		if err == nil {
+			_, err = t.exec(`UPDATE devices SET node = ?1 WHERE id = ?2`, node[:], device[:])
 		}
-		return storage.ErrDeviceRevoked
+		if err != nil {
+			return fmt.Errorf("claim device: %w", err)
+		}
+		return nil
 	})
+	if err != nil {
+		return false, err
+	}
+	return before != claimant{} && storage.NodeID(before) != node, nil
 }
 
-// NewestSessions gives the newest session of each device.
-func (s *Store) NewestSessions(ctx context.Context, devices [][16]byte) (map[[16]byte]storage.SessionID, error) {
-	return lookUp(devices, func(device [16]byte) (session storage.SessionID, err error) {
-		var newest []byte
-		err = s.reader.get(ctx, into(&newest), `SELECT session FROM devices WHERE id = ?`, device[:])
-		copy(session[:], newest)
-		return session, err
+const selectNode = `SELECT node FROM devices WHERE id = ?1 AND account = ?2`
+
+// claimant reads a NodeID that may be NULL.
+type claimant storage.NodeID
+
+// Scan is for database/sql.
+func (c *claimant) Scan(value any) error {
+	b, _ := value.([]byte)
+	*c = claimant{}
+	copy(c[:], b)
+	return nil
+}
+
+// DeviceNodes gives the node that claimed each device last.
+func (s *Store) DeviceNodes(ctx context.Context, devices [][16]byte) (map[[16]byte]storage.NodeID, error) {
+	return lookUp(devices, func(device [16]byte) (storage.NodeID, error) {
+		var node claimant
+		err := s.reader.get(ctx, into(&node), `SELECT node FROM devices WHERE id = ?`, device[:])
+		return storage.NodeID(node), err
 	})
 }
 

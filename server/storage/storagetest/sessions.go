@@ -6,40 +6,53 @@ import (
 	"quicprochat/server/storage"
 )
 
-func testSessions(t *testing.T, open Open) {
+func testDeviceNodes(t *testing.T, open Open) {
 	s := open(t, storage.DefaultLimits())
 	one, two := enrol(t, s), enrol(t, s)
-	newest := func() map[[16]byte]storage.SessionID {
-		found, err := s.NewestSessions(t.Context(), [][16]byte{one.ID, two.ID, random16()})
+	nodes := func() map[[16]byte]storage.NodeID {
+		found, err := s.DeviceNodes(t.Context(), [][16]byte{one.ID, two.ID, random16()})
 		must(t, err)
 		return found
 	}
-	found := newest()
+	claim := func(d storage.Device, node storage.NodeID, wantMoved bool) {
+		t.Helper()
+		moved, err := s.ClaimDevice(t.Context(), d.Account, d.ID, node)
+		must(t, err)
+		equal(t, "moved", moved, wantMoved)
+	}
+	found := nodes()
 	equal(t, "devices", len(found), 2)
-	equal(t, "before the first", found[one.ID], storage.SessionID{})
-	first, second, other := storage.SessionID(random16()), storage.SessionID(random16()), storage.SessionID(random16())
-	must(t, s.ClaimSession(t.Context(), one.Account, one.ID, first))
-	must(t, s.ClaimSession(t.Context(), one.Account, one.ID, second))
-	must(t, s.ClaimSession(t.Context(), one.Account, one.ID, second)) // again changes nothing
-	must(t, s.ClaimSession(t.Context(), two.Account, two.ID, other))
-	found = newest()
-	equal(t, "the newest", found[one.ID], second)
-	equal(t, "another's", found[two.ID], other)
+	equal(t, "before the first", found[one.ID], storage.NodeID{})
+	a, b := storage.NodeID(random16()), storage.NodeID(random16())
+	claim(one, a, false)
+	claim(one, a, false) // again changes nothing
+	equal(t, "the first", nodes()[one.ID], a)
+	claim(one, b, true)
+	claim(two, a, false)
+	found = nodes()
+	equal(t, "the newest", found[one.ID], b)
+	equal(t, "another's", found[two.ID], a)
 
-	wantErr(t, s.ClaimSession(t.Context(), two.Account, one.ID, first), storage.ErrUnknownDevice)
-	wantErr(t, s.ClaimSession(t.Context(), one.Account, random16(), first), storage.ErrUnknownDevice)
-	equal(t, "after refusals", newest()[one.ID], second)
+	refused := func(account, device [16]byte, node storage.NodeID, want error) {
+		t.Helper()
+		_, err := s.ClaimDevice(t.Context(), account, device, node)
+		wantErr(t, err, want)
+	}
+	refused(two.Account, one.ID, a, storage.ErrUnknownDevice)
+	refused(two.Account, one.ID, b, storage.ErrUnknownDevice)
+	refused(one.Account, random16(), a, storage.ErrUnknownDevice)
+	equal(t, "after refusals", nodes()[one.ID], b)
 
-	renewed := storage.NewDevice{ID: one.ID, Account: one.Account, Certificate: []byte("renewed"), Now: today}
-	_, err := s.AddDevice(t.Context(), renewed)
+	_, err := s.AddDevice(t.Context(), storage.NewDevice{ID: one.ID, Account: one.Account, Certificate: []byte("renewed"), Now: today})
 	must(t, err)
-	equal(t, "after a new certificate", newest()[one.ID], second)
+	equal(t, "after a new certificate", nodes()[one.ID], b)
 
 	must(t, s.RevokeDevice(t.Context(), one.Account, one.ID))
-	wantErr(t, s.ClaimSession(t.Context(), one.Account, one.ID, first), storage.ErrDeviceRevoked)
-	found = newest()
+	refused(one.Account, one.ID, a, storage.ErrDeviceRevoked)
+	refused(one.Account, one.ID, b, storage.ErrDeviceRevoked)
+	found = nodes()
 	equal(t, "devices after a revocation", len(found), 1)
-	equal(t, "the one that is left", found[two.ID], other)
+	equal(t, "the one that is left", found[two.ID], a)
 }
 
 func testLookUps(t *testing.T, open Open) {

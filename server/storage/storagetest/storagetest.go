@@ -65,7 +65,7 @@ func Run(t *testing.T, open Open) {
 		"ChunkRace":        testChunkRace,
 		"CreateBlobRace":   testCreateBlobRace,
 		"BlobsTogether":    testBlobsTogether,
-		"Sessions":         testSessions,
+		"DeviceNodes":      testDeviceNodes,
 		"LookUps":          testLookUps,
 		"LookUpMany":       testLookUpMany,
 		"Isolation":        testIsolation,

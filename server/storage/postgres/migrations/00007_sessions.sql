@@ -1,8 +1,9 @@
 -- +goose Up
 
--- The newest connection of the device: 16 random bytes, NULL before the first.
-ALTER TABLE devices ADD COLUMN session bytea;
+-- Which run of which server process has the newest connection of the device:
+-- 16 random bytes, NULL before the first.
+ALTER TABLE devices ADD COLUMN node bytea;
 
 -- +goose Down
 
-ALTER TABLE devices DROP COLUMN session;
+ALTER TABLE devices DROP COLUMN node;
