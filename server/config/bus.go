@@ -3,7 +3,9 @@ package config
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -33,6 +35,16 @@ func (u BusURL) Parse() ([]*url.URL, error) {
 		all = append(all, parsed)
 	}
 	return all, nil
+}
+
+// Private tells whether nobody on the way can listen: TLS, or this machine.
+func (u BusURL) Private() bool {
+	all, err := u.Parse()
+	return err == nil && !slices.ContainsFunc(all, func(one *url.URL) bool {
+		ip, err := netip.ParseAddr(one.Hostname())
+		here := one.Hostname() == "localhost" || err == nil && ip.IsLoopback()
+		return one.Scheme != "tls" && !here
+	})
 }
 
 // String shows where the servers are.

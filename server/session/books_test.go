@@ -27,7 +27,7 @@ func (b *books) do(f func()) {
 	f()
 }
 
-func (b *books) fail(err error) { b.do(func() { b.err = err }) }
+func (b *books) fail(err error)                     { b.do(func() { b.err = err }) }
 func (b *books) deleteAccount(a identity.AccountID) { b.do(func() { delete(b.accounts, a) }) }
 
 func (b *books) revoke(d Device) { b.do(func() { delete(b.devices, d.ID) }) }

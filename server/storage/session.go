@@ -6,9 +6,8 @@ import "context"
 type NodeID [16]byte
 
 // SessionStore tells the nodes of a server what they may have missed: which
-// node has the newest connection of a device, who is still there, and where
-// something came in. Its look-ups take many at once and leave out what does not
-// exist (any more).
+// node has the newest connection of a device, and who is still there. Its
+// look-ups take many at once and leave out what does not exist (any more).
 type SessionStore interface {
 	// ClaimDevice notes that a node has the newest connection of a device, and
 	// tells whether another node had it before. Claiming it again changes
@@ -21,7 +20,4 @@ type SessionStore interface {
 
 	// Records gives the OPAQUE record of each account.
 	Records(ctx context.Context, accounts [][16]byte) (map[[16]byte][]byte, error)
-
-	// LastSeqs gives the newest seq that was assigned in each queue.
-	LastSeqs(ctx context.Context, queues []QueueID) (map[QueueID]uint64, error)
 }

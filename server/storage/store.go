@@ -132,6 +132,10 @@ type QueueStore interface {
 	// never had an item. ErrUnknownQueue.
 	LastSeq(ctx context.Context, queue QueueID) (uint64, error)
 
+	// LastSeqs is LastSeq for many queues, and leaves out those that do not
+	// exist.
+	LastSeqs(ctx context.Context, queues []QueueID) (map[QueueID]uint64, error)
+
 	// AckItems deletes every item up to and including a seq.
 	// ErrUnknownQueue.
 	AckItems(ctx context.Context, queue QueueID, upTo uint64) error

@@ -264,6 +264,28 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+func TestCheck(t *testing.T) {
+	nats := natstest.New(t, func(o *server.Options) {
+		deny := &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{">"}}}
+		o.Users = []*server.User{{Username: "qpc", Password: "right"}, {Username: "mute", Password: "right", Permissions: deny}}
+	})
+	as := func(user string) error {
+		return Check(t.Context(), Options{Servers: strings.Replace(nats.URL(), "nats://", "nats://"+user+"@", 1)})
+	}
+	if err := as("qpc:right"); err == nil {
+		t.Error("NATS does not run")
+	}
+	nats.Start()
+	if err := as("qpc:right"); err != nil {
+		t.Error(err)
+	}
+	for user, want := range map[string]string{"qpc:s3cr3t": "authorization", "mute:right": "permissions"} {
+		if err := as(user); err == nil || !strings.Contains(strings.ToLower(err.Error()), want) || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s: got %v, want %s", user, err, want)
+		}
+	}
+}
+
 // listener hears everything that crosses NATS.
 func listen(t *testing.T, url string) (all func() []*nats.Msg, publish func(string, []byte)) {
 	t.Helper()
