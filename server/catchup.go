@@ -27,7 +27,7 @@ func (s *Server) catchUp(ctx context.Context) {
 		failing = err != nil
 	}
 	last := time.Now()
-	timer := time.NewTimer(pause())
+	timer := time.NewTimer(s.pause())
 	defer timer.Stop()
 	for {
 		select {
@@ -38,7 +38,7 @@ func (s *Server) catchUp(ctx context.Context) {
 			continue
 		case <-s.missed:
 		case <-timer.C:
-			timer.Reset(pause())
+			timer.Reset(s.pause())
 			if !failing && s.bus.Health() == nil && time.Since(last) < calmPause {
 				continue
 			}

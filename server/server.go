@@ -65,6 +65,7 @@ type Server struct {
 
 	openBus OpenBus // nil: there is only this node
 	missed  chan struct{}
+	pause   func() time.Duration // between looks for what the bus lost
 
 	limiter  *ratelimit.Limiter
 	sessions *session.Registry
@@ -107,7 +108,7 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, log: log, now: time.Now, missed: make(chan struct{}, 1), ended: make(chan struct{})}
+	s := &Server{cfg: cfg, log: log, now: time.Now, missed: make(chan struct{}, 1), pause: pause, ended: make(chan struct{})}
 	for _, option := range options {
 		option(s)
 	}
