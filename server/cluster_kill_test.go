@@ -47,7 +47,7 @@ func TestClusterKilled(t *testing.T) {
 	nats := natstest.Run(t)
 	nodes := newCluster(t, 3, nats)
 	w := newWorld(t, nodes, random)
-	w.run()
+	w.run(seed)
 	for kill := range kills {
 		w.more(20 + random.Uint64N(60))
 		p := nodes[random.IntN(len(nodes))]
@@ -110,7 +110,7 @@ func newWorld(t *testing.T, nodes []*process, random *rand.Rand) *world {
 }
 
 // run has everybody receive and post.
-func (w *world) run() {
+func (w *world) run(seed uint64) {
 	all, stopAll := context.WithCancel(context.Background())
 	posting, stopPosts := context.WithCancel(all)
 	w.stopAll, w.stopPosts = stopAll, stopPosts
@@ -121,13 +121,13 @@ func (w *world) run() {
 	})
 	for i, v := range w.travellers {
 		w.receivers.Go(func() { v.travel(all) })
-		w.posters.Go(func() { w.post(all, posting, i) })
+		w.posters.Go(func() { w.post(all, posting, i, rand.New(rand.NewPCG(seed, uint64(1+i)))) })
 	}
 }
 
 // post posts to one place after the other until posting ends; what was begun is
 // brought to its end.
-func (w *world) post(all, posting context.Context, i int) {
+func (w *world) post(all, posting context.Context, i int, random *rand.Rand) {
 	c := &caller{roamer: roamer{t: w.t, nodes: w.nodes, at: i}}
 	defer c.close()
 	for n := i; posting.Err() == nil; n++ {
@@ -142,7 +142,7 @@ func (w *world) post(all, posting context.Context, i int) {
 		p.posts++
 		p.mu.Unlock()
 		w.posted.Add(1)
-		time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond) // as people do
+		time.Sleep(time.Duration(random.IntN(20)) * time.Millisecond) // as people do
 	}
 }
 

@@ -52,15 +52,16 @@ func onPostgres(t testing.TB) func(*Config) {
 	return func(c *Config) { c.Store.URL = storage.URL(url) }
 }
 
-// startNodes starts servers in this process that share a PostgreSQL and a NATS.
+// startNodes starts servers in this process that share a PostgreSQL, a NATS and a
+// bucket.
 // The first is to be shut down last.
 func startNodes(t testing.TB, n int, nats *natstest.Server) []*fixture {
 	t.Helper()
-	store := onPostgres(t)
+	store, objects := onPostgres(t), newBucket()
 	join := func(c *Config) { c.Bus.URL = config.BusURL(nats.URL()) }
-	nodes := []*fixture{start(t, store, join)}
+	nodes := []*fixture{startWith(t, objects, store, join)}
 	for range n - 1 {
-		nodes = append(nodes, start(t, store, join, func(c *Config) { copyKeys(t, nodes[0].cfg.DataDir, c.DataDir) }))
+		nodes = append(nodes, startWith(t, objects, store, join, func(c *Config) { copyKeys(t, nodes[0].cfg.DataDir, c.DataDir) }))
 	}
 	return nodes
 }
@@ -154,6 +155,9 @@ func (p *process) run() {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil || !strings.HasPrefix(line, "qpc://") {
 		p.t.Fatalf("the server said %q, %v", line, err)
+	}
+	if p.link != "" {
+		return // it is the same as before, and clients are using it
 	}
 	p.link = strings.TrimSpace(line)
 	p.listen = strings.TrimPrefix(p.link[:strings.IndexByte(p.link, '?')-1], "qpc://")

@@ -3,7 +3,9 @@ package server
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -142,6 +144,68 @@ func TestNodesWithoutTheirBus(t *testing.T) {
 	if got := bob.next(); !bytes.Equal(got.ItemId, item) {
 		t.Error("another item")
 	}
+}
+
+// An upload goes on at another server of the store, what it brought is read and
+// deleted at either, quotas are counted together, and both clear away.
+func TestBlobsOnPostgres(t *testing.T) {
+	nodes := startNodes(t, 2, natstest.Run(t))
+	a, b := nodes[0], nodes[1]
+	objects := a.objects.(*bucket)
+	alice := a.register("alice")
+	anonA, anonB := a.dial(), b.dial()
+	u := newUpload(5*mib + 17)
+	u.create(alice.conn)
+	u.send(alice.conn, 4, 0, 2)
+	u.wantUnknown(anonB)
+
+	moveTo(b, alice)
+	if missing := fmt.Sprint(u.create(alice.conn)); missing != "[1 3 5]" {
+		t.Errorf("missing: %v", missing)
+	}
+	u.run(alice.conn)
+	for _, anon := range []*conn{anonA, anonB} {
+		u.wantDownload(anon)
+	}
+	_, err := call[qpcv1.FinishUploadResponse](alice.conn, &qpcv1.FinishUploadRequest{UploadSecret: u.secret, Sha256: random(32)})
+	wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_BLOB_CONFLICT)
+
+	kept, begun := newUpload(mib).run(alice.conn), newUpload(3*mib)
+	begun.create(alice.conn)
+	begun.send(alice.conn, 1)
+	must[qpcv1.DeleteBlobResponse](anonA, &qpcv1.DeleteBlobRequest{UploadSecret: u.secret})
+	for _, anon := range []*conn{anonA, anonB} {
+		u.wantUnknown(anon)
+	}
+	waitFor(t, "the deleted are cleared away", func() bool { return objects.len() == 2 })
+	later := func(d time.Duration) {
+		var wg sync.WaitGroup
+		for _, n := range nodes {
+			n.clock.advance(d)
+			wg.Go(func() { n.expire(t.Context()) })
+		}
+		wg.Wait()
+	}
+	later(49 * time.Hour) // uploads are out of time
+	begun.wantUnknown(anonB)
+	waitFor(t, "the unfinished are cleared away", func() bool { return objects.len() == 1 })
+	kept.wantDownload(anonA)
+	later(40 * 24 * time.Hour)
+	kept.wantUnknown(anonB)
+	waitFor(t, "all is cleared away", func() bool { return objects.len() == 0 })
+}
+
+func TestBlobQuotaOnPostgres(t *testing.T) {
+	url := onPostgres(t)
+	f, alice, _ := blobServer(t, nil, url, func(c *Config) { c.Limits.BlobBytesPerDay = 4 * mib })
+	newUpload(3 * mib).run(alice.conn)
+	_, err := call[qpcv1.CreateUploadResponse](alice.conn, newUpload(2*mib).createRequest())
+	wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_BLOB_QUOTA)
+	f.restart()
+	f.reconnect(alice)
+	_, err = call[qpcv1.CreateUploadResponse](alice.conn, newUpload(2*mib).createRequest())
+	wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_BLOB_QUOTA)
+	newUpload(mib).run(alice.conn).wantDownload(f.dial())
 }
 
 func TestBusWithoutTheProgramForIt(t *testing.T) {

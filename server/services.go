@@ -69,5 +69,6 @@ func (s *Server) info() *qpcv1.InfoResponse {
 		Version:             version.Version,
 		Registration:        modes[s.cfg.Registration],
 		MaxChannelAddresses: uint32(s.cfg.Limits.ChannelAddresses),
+		MaxBlobSize:         uint64(s.cfg.Limits.BlobSize),
 	}
 }
