@@ -103,7 +103,7 @@ func CheckLinearizable(t *testing.T, stores []storage.Store, queues []storage.Qu
 		_, err := stores[client%len(stores)].Commit(t.Context(), com)
 		return err
 	}
-	ended := CheckCommits(t, storage.WinnerEpochs, commit, func() uint64 { return channelOf(t, stores[0], c.ID).Epoch }, disturb)
+	ended := CheckCommits(t, commit, func() uint64 { return channelOf(t, stores[0], c.ID).Epoch }, disturb)
 	items := fetchAll(t, stores[0], queues[0], 0)
 	equal(t, "commits in the queue", len(items), ended)
 }
@@ -119,9 +119,9 @@ const FirstEpoch = 7
 // commit commits for one of the committers: nil where it has won,
 // *storage.StaleError where it has lost, and another error where it may have
 // been carried out or not; then it is repeated, as clients do. The winner may be
-// missing for epochs that are more than remembered behind. current is the
-// channel's epoch when all is done.
-func CheckCommits(t *testing.T, remembered uint64, commit func(client int, epoch uint64, item storage.ItemID) error, current func() uint64, disturb func()) int {
+// missing for epochs more than storage.WinnerEpochs ago. current is the channel's
+// epoch when all is done.
+func CheckCommits(t *testing.T, commit func(client int, epoch uint64, item storage.ItemID) error, current func() uint64, disturb func()) int {
 	t.Helper()
 	const committers, perCommitter = 32, 12
 	var mu sync.Mutex
@@ -134,7 +134,7 @@ func CheckCommits(t *testing.T, remembered uint64, commit func(client int, epoch
 			for done := 0; done < perCommitter && t.Context().Err() == nil; {
 				called := time.Since(start)
 				out := outputOf(commit(client, in.epoch, in.item))
-				out.forgotten = out.current > in.epoch+remembered && out.winner == nil
+				out.forgotten = out.current > in.epoch+storage.WinnerEpochs && out.winner == nil
 				op := porcupine.Operation{ClientId: client, Input: in, Output: out, Call: int64(called), Return: int64(time.Since(start))}
 				if out.unknown {
 					op.Return = int64(time.Hour) // it may come into force late
@@ -169,9 +169,9 @@ func CheckCommits(t *testing.T, remembered uint64, commit func(client int, epoch
 // settled makes one call of all tries of a commit, where the last one tells what
 // became of it. One that was lost in the end was never carried out: else it had
 // been told to have won, and after that its epoch is over. One that has won was
-// carried out once, in one of the tries. Where the winner was forgotten, one of
-// the tries before may have been carried out. Else the search would have to try
-// all moments at which each of them might have been.
+// carried out once, in one of the tries. Where the winner was forgotten, others
+// may know it; else one of the tries before may have been carried out. Without
+// this the search would have to try all moments at which each might have been.
 func settled(history []porcupine.Operation) []porcupine.Operation {
 	type tries struct {
 		first   porcupine.Operation // the first that failed
@@ -180,12 +180,19 @@ func settled(history []porcupine.Operation) []porcupine.Operation {
 		settled bool
 	}
 	byItem := make(map[storage.ItemID]*tries)
+	winners := make(map[uint64]storage.ItemID) // as somebody was told
 	var left []porcupine.Operation
 	for _, op := range history {
 		in, out := op.Input.(commitInput), op.Output.(commitOutput)
 		if in.item == (storage.ItemID{}) {
 			left = append(left, op)
 			continue
+		}
+		switch {
+		case out.won:
+			winners[in.epoch] = in.item
+		case out.winner != nil:
+			winners[in.epoch] = *out.winner
 		}
 		t := byItem[in.item]
 		if t == nil {
@@ -210,7 +217,12 @@ func settled(history []porcupine.Operation) []porcupine.Operation {
 		if t.failed && t.settled && out.forgotten {
 			t.first.Return = t.last.Return
 		}
-		if t.failed && (!t.settled || out.forgotten) {
+		in, _ := t.first.Input.(commitInput)
+		winner, known := winners[in.epoch]
+		if known && winner == in.item {
+			t.first.Output = commitOutput{won: true}
+		}
+		if t.failed && (!t.settled || out.forgotten) && (!known || winner == in.item) {
 			t.first.ClientId = 1000 + len(left) // it overlaps with what its client did next
 			left = append(left, t.first)
 		}
@@ -225,6 +237,7 @@ func settled(history []porcupine.Operation) []porcupine.Operation {
 // when the latter returns, after all subsets of what else is under way. So a
 // commit that won is taken to be called after all that were told of the epoch
 // it ended: it took effect after them in any order, and they after their calls.
+// So is one that may have won; where it was carried out, the same is true.
 func checkCommits(history []porcupine.Operation) porcupine.CheckResult {
 	seen := make(map[uint64]int64) // the last call that was told of an epoch as the current
 	won := make(map[storage.ItemID]bool)
@@ -238,18 +251,21 @@ func checkCommits(history []porcupine.Operation) porcupine.CheckResult {
 			seen[out.current] = max(seen[out.current], op.Call)
 		}
 	}
-	narrowed := make([]porcupine.Operation, len(history))
-	for i, op := range history {
-		in := op.Input.(commitInput)
+	var narrowed []porcupine.Operation
+	for _, op := range history {
+		in, unknown := op.Input.(commitInput), op.Output.(commitOutput).unknown
 		op.Call, op.Return = 2*op.Call, 2*op.Return
-		if last, told := seen[in.epoch]; told && won[in.item] {
+		if last, told := seen[in.epoch]; told && (won[in.item] || unknown) {
 			op.Call = max(op.Call, 2*last+1)
 		}
-		if op.Call > op.Return+1 {
+		switch late := op.Call > op.Return+1; {
+		case late && unknown:
+			continue // it was not carried out
+		case late:
 			return porcupine.Illegal
 		}
 		op.Return = max(op.Return, op.Call)
-		narrowed[i] = op
+		narrowed = append(narrowed, op)
 	}
 	return porcupine.CheckOperationsTimeout(commits.ToModel(), narrowed, time.Minute)
 }
