@@ -159,7 +159,7 @@ func (s *Service) checkRecovery(p *wire.Peer, x *recovering, req *qpcv1.RecoverA
 // enter makes p a connection of the account, as if it had just proved the new
 // password.
 func (s *Service) enter(ctx context.Context, p *wire.Peer, id identity.AccountID, record []byte) error {
-	if err := s.Sessions.BindAccount(p, id); err != nil {
+	if err := s.Sessions.BindAccount(p, id, record); err != nil {
 		return err
 	}
 	// An end of the account before the binding found no connection to end. It
