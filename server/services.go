@@ -17,6 +17,7 @@ import (
 	"quicprochat/server/config"
 	"quicprochat/server/device"
 	"quicprochat/server/keys"
+	"quicprochat/server/moderation"
 	"quicprochat/server/node"
 	"quicprochat/server/queue"
 	"quicprochat/server/secrets"
@@ -39,6 +40,12 @@ func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
 	s.blobs = blob.New(blob.Options{
 		Store: s.store, Objects: s.objects, QuotaKey: [32]byte(quotaKey), MaxSize: s.cfg.Limits.BlobSize, Now: s.now, Log: s.log,
 	})
+	s.moderation, err = moderation.New(moderation.Options{
+		Store: s.store, Sessions: s.sessions, StorageKey: k.Storage, Now: s.now, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
 	s.router = wire.NewRouter()
 	for _, service := range []interface{ Register(*wire.Router) }{
 		auth.New(auth.Options{
@@ -47,10 +54,11 @@ func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
 		}),
 		device.New(s.store, s.sessions, s.now),
 		keys.New(s.store, sealer, s.now),
-		user.New(s.store),
+		user.New(s.store, s.now),
 		s.queues,
 		channel.New(s.store, sealer, b, s.cfg.Limits.ChannelAddresses, s.now),
 		s.blobs,
+		s.moderation,
 		node.New(s.store, s.info()),
 	} {
 		service.Register(s.router)

@@ -133,9 +133,15 @@ func (c *Client) run() {
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.inbox, c.acks = newInbox(), newAcks()
 	c.account = newConnection(c.now, c.dialAccount, func(s ConnectionChanged) {
+		banned := c.status.banned()
 		c.status.setAccount(s)
 		switch {
+		case errors.Is(s.Err, ErrBanned):
+			c.anonymous.drop() // nothing goes out meanwhile: see dialAnonymous
 		case s.State == Online:
+			if banned {
+				c.anonymous.retry()
+			}
 			wake(c.start)
 			c.acks.put(c.status.position()) // what an earlier connection could not
 		case errors.Is(s.Err, ErrDeviceRevoked):

@@ -17,6 +17,7 @@ type status struct {
 	combined   ConnectionChanged
 	target     uint64 // newest queue item when the account connection came up
 	cursor     uint64 // newest queue item in the vault
+	isBanned   bool   // since the server said so, until the account connection is up again
 	maintained bool   // keys are uploaded since the connection came up
 	changed    chan struct{}
 }
@@ -28,6 +29,12 @@ func newStatus(publish func(Event)) *status {
 func (s *status) setAccount(c ConnectionChanged) {
 	s.update(func() {
 		s.account = c
+		switch {
+		case errors.Is(c.Err, ErrBanned):
+			s.isBanned = true
+		case c.State == Online:
+			s.isBanned = false
+		}
 		if c.State != Online {
 			s.maintained = false
 		}
@@ -76,6 +83,13 @@ func (s *status) revoked() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return errors.Is(s.account.Err, ErrDeviceRevoked)
+}
+
+// banned tells whether the server has last said that the account is banned.
+func (s *status) banned() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.isBanned
 }
 
 // position is the newest queue item in the vault.
