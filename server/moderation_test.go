@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
 	"quicprochat/server/config"
+	"quicprochat/server/secrets"
 	"quicprochat/server/storage"
 )
 
@@ -283,7 +286,10 @@ func TestReportsAreSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.shutdown()
-	files := f.readAll()
+	files, err := os.ReadFile(filepath.Join(f.cfg.DataDir, secrets.DatabaseName))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for what, secret := range map[string][]byte{
 		"text": []byte("a text that stands out"), "note": []byte("a note that stands out"), "reason": []byte("a reason that stands out"),
 		"key": req.Franked.Key, "signature": req.Franked.Signature,
@@ -312,7 +318,7 @@ func TestReportsAreSealed(t *testing.T) {
 	f.damage(`UPDATE reports SET id = x'00'`)
 	f.open()
 	f.reconnect(mod)
-	_, err := call[qpcv1.ListReportsResponse](mod.conn, &qpcv1.ListReportsRequest{})
+	_, err = call[qpcv1.ListReportsResponse](mod.conn, &qpcv1.ListReportsRequest{})
 	wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_INTERNAL)
 }
 
