@@ -35,6 +35,8 @@ type fakeServer struct {
 	strict bool
 	// refuseKeys refuses every KeyPackage.
 	refuseKeys bool
+	// reports are what was reported, as it came.
+	reports []*qpcv1.ReportMessageRequest
 	// falsify changes what the server gives out of each device.
 	falsify func(*qpcv1.DeviceKeys)
 }
@@ -122,6 +124,7 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.post)
 	handle(r, f, f.commit)
 	handle(r, f, f.deleteChannel)
+	handle(r, f, f.reportMessage)
 	return r
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -190,11 +191,16 @@ func (o Operator) Banned(ctx context.Context, after uint64, limit int) (banned [
 	return banned, m.More, nil
 }
 
-// Find looks up the account of a name, for Ban. One that is banned is not found
-// by name: take it from Banned. Errors: ErrUnknownUser, ErrOffline.
+// Find looks up the account of a name, banned or not, for Ban and Unban. Errors:
+// ErrUnknownUser.
 func (o Operator) Find(ctx context.Context, name string) (AccountID, error) {
+	name = cleanName(name)
 	var m qpcv1.ResolveUserResponse
-	if err := o.c.anonymous.call(ctx, &qpcv1.ResolveUserRequest{Name: cleanName(name)}, &m); err != nil {
+	err := o.c.anonymous.call(ctx, &qpcv1.ResolveUserRequest{Name: name}, &m)
+	if errors.Is(err, ErrUnknownUser) { // as others are told of a banned one
+		return o.findBanned(ctx, name)
+	}
+	if err != nil {
 		return AccountID{}, o.c.closedOr(err)
 	}
 	id, err := identity.ParseAccountID(m.AccountId)
@@ -202,6 +208,24 @@ func (o Operator) Find(ctx context.Context, name string) (AccountID, error) {
 		return AccountID{}, fmt.Errorf("%w: %w", ErrServerIncompatible, err)
 	}
 	return id, nil
+}
+
+func (o Operator) findBanned(ctx context.Context, name string) (AccountID, error) {
+	for after, more := uint64(0), true; more; {
+		var page []Banned
+		var err error
+		if page, more, err = o.Banned(ctx, after, 0); err != nil {
+			return AccountID{}, err
+		}
+		for _, b := range page {
+			if b.Name == name {
+				return b.AccountID, nil
+			}
+			after = b.Number
+		}
+		more = more && len(page) > 0
+	}
+	return AccountID{}, ErrUnknownUser
 }
 
 func unixTime(seconds uint64) time.Time {
