@@ -379,6 +379,14 @@ func TestBan(t *testing.T) {
 	f.reconnect(mallory)
 	mallory.subscribe(0)
 	must[qpcv1.ResolveUserResponse](f.dial(), &qpcv1.ResolveUserRequest{Name: "mallory"})
+	for _, secret := range []string{"mallory", "a reason", mallory.person.id.String(), mod.person.id.String()} {
+		if bytes.Contains(f.logs.Bytes(), []byte(secret)) {
+			t.Errorf("the log has %q", secret)
+		}
+	}
+	if !bytes.Contains(f.logs.Bytes(), []byte("account banned")) {
+		t.Error("the log does not tell that somebody was banned")
+	}
 }
 
 func TestBanWithAnEnd(t *testing.T) {

@@ -99,6 +99,11 @@ func CheckFirstSchema(t testing.TB, s storage.Store) {
 	equal(t, "keys of a banned account", len(claim(t, s, firstAccount, today)), 0)
 	must(t, s.UnbanAccount(t.Context(), firstAccount, nil, today))
 	addReport(t, s, newReport(1))
+	invited := newAccount("cai")
+	invited.Invite = &firstInvite
+	_, err = s.CreateAccount(t.Context(), invited)
+	must(t, err)
+	equal(t, "role by an invite from before", accountOf(t, s, invited.ID).Role, storage.RoleUser)
 	blob := finishedBlob(t, s)
 	equal(t, "chunks", chunks(t, s, blob.Name), "[0 1 2 3 4]")
 	expireAll(t, s, today.Add(100*day), 100)
