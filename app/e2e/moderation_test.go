@@ -124,6 +124,7 @@ func testModeration(t *testing.T, storeURL string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	alice.conversation("mallory")
 	mallory.send(chat.ID, "buy this")
 	alice.awaitTexts(chat.ID, 1)
 	var message client.Message
@@ -156,6 +157,8 @@ func testModeration(t *testing.T, storeURL string) {
 	if _, err := mallory.Send(t.Context(), chat.ID, "after the ban"); err != nil {
 		t.Fatal(err)
 	}
+	first.reopen(mallory)
+	mallory.awaitBan()
 	alice.send(chat.ID, "are you there?")
 	if texts := alice.awaitTexts(chat.ID, 2); texts[1] != "are you there?" {
 		t.Errorf("alice has %q", texts)

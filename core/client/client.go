@@ -100,6 +100,11 @@ func (c *Client) load(tx *vault.Tx) error {
 	if len(cursor) == 8 {
 		c.status.cursor = binary.BigEndian.Uint64(cursor)
 	}
+	if _, err := tx.Setting(settingBanned); err == nil {
+		c.status.isBanned = true
+	} else if !errors.Is(err, vault.ErrNotFound) {
+		return err
+	}
 	return c.loadConversations(tx)
 }
 
@@ -133,22 +138,22 @@ func (c *Client) run() {
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.inbox, c.acks = newInbox(), newAcks()
 	c.account = newConnection(c.now, c.dialAccount, func(s ConnectionChanged) {
-		banned := c.status.banned()
+		c.heedBan(s)
 		c.status.setAccount(s)
 		switch {
-		case errors.Is(s.Err, ErrBanned):
-			c.anonymous.drop() // nothing goes out meanwhile: see dialAnonymous
 		case s.State == Online:
-			if banned {
-				c.anonymous.retry()
-			}
 			wake(c.start)
 			c.acks.put(c.status.position()) // what an earlier connection could not
 		case errors.Is(s.Err, ErrDeviceRevoked):
 			c.spawn(c.failMessages)
 		}
 	})
-	c.anonymous = newConnection(c.now, c.dialAnonymous, c.status.setAnonymous)
+	c.anonymous = newConnection(c.now, c.dialAnonymous, func(s ConnectionChanged) {
+		c.status.setAnonymous(s)
+		if s.State == Online && c.status.banned() { // since it was dialled
+			c.anonymous.drop()
+		}
+	})
 	c.status.setAccount(ConnectionChanged{State: Connecting})
 	c.status.setAnonymous(ConnectionChanged{State: Connecting})
 	c.work.Go(func() { c.account.run(c.ctx) })

@@ -29,12 +29,6 @@ func newStatus(publish func(Event)) *status {
 func (s *status) setAccount(c ConnectionChanged) {
 	s.update(func() {
 		s.account = c
-		switch {
-		case errors.Is(c.Err, ErrBanned):
-			s.isBanned = true
-		case c.State == Online:
-			s.isBanned = false
-		}
 		if c.State != Online {
 			s.maintained = false
 		}
@@ -45,6 +39,7 @@ func (s *status) setAnonymous(c ConnectionChanged) { s.update(func() { s.anonymo
 func (s *status) setTarget(seq uint64)             { s.update(func() { s.target = seq }) }
 func (s *status) setCursor(seq uint64)             { s.update(func() { s.cursor = max(s.cursor, seq) }) }
 func (s *status) rewind()                          { s.update(func() { s.cursor = 0 }) }
+func (s *status) setBanned(banned bool)            { s.update(func() { s.isBanned = banned }) }
 func (s *status) setMaintained()                   { s.update(func() { s.maintained = true }) }
 
 func (s *status) update(change func()) {
