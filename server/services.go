@@ -9,6 +9,7 @@ import (
 	"quicprochat/core/version"
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/account"
 	"quicprochat/server/address"
 	"quicprochat/server/auth"
 	"quicprochat/server/blob"
@@ -17,8 +18,11 @@ import (
 	"quicprochat/server/config"
 	"quicprochat/server/device"
 	"quicprochat/server/keys"
+	"quicprochat/server/moderation"
+	"quicprochat/server/names"
 	"quicprochat/server/node"
 	"quicprochat/server/queue"
+	"quicprochat/server/recovery"
 	"quicprochat/server/secrets"
 	"quicprochat/server/user"
 )
@@ -39,18 +43,39 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 	s.blobs = blob.New(blob.Options{
 		Store: s.store, Objects: s.objects, QuotaKey: [32]byte(quotaKey), MaxSize: s.cfg.Limits.BlobSize, Now: s.now, Log: s.log,
 	})
+	hasher, err := names.NewHasher(k.Login)
+	if err != nil {
+		return err
+	}
+	recoveries, err := recovery.New(recovery.Options{
+		Store: s.store, OPAQUE: passwords, Names: hasher, Sessions: s.sessions, Now: s.now, Log: s.log,
+	})
+	if err != nil {
+		return fmt.Errorf("recovery: %w", err)
+	}
+	s.moderation, err = moderation.New(moderation.Options{
+		Store: s.store, Sessions: s.sessions, StorageKey: k.Storage, Now: s.now, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
 	s.router = wire.NewRouter()
 	for _, service := range []interface{ Register(*wire.Router) }{
 		auth.New(auth.Options{
-			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, Registration: s.cfg.Registration,
+			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, Names: hasher, Registration: s.cfg.Registration,
 			Sessions: s.sessions, Now: s.now, Log: s.log,
 		}),
+		account.New(account.Options{
+			Store: s.store, OPAQUE: passwords, Names: hasher, Sessions: s.sessions, Now: s.now, Log: s.log,
+		}),
+		recoveries,
 		device.New(s.store, s.sessions, s.now),
 		keys.New(s.store, sealer, s.now),
-		user.New(s.store),
+		user.New(s.store, s.now),
 		s.queues,
 		channel.New(s.store, sealer, b, s.cfg.Limits.ChannelAddresses, s.now),
 		s.blobs,
+		s.moderation,
 		node.New(s.store, s.info()),
 	} {
 		service.Register(s.router)

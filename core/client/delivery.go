@@ -68,8 +68,8 @@ func (v *conversation) prepare(ctx context.Context) (*delivery, error) {
 	defer v.mu.Unlock()
 	for {
 		out := v.next()
-		if out != nil && out.Kind == outboxPost && v.c.status.revoked() {
-			if err := v.refused(ctx, out, ErrDeviceRevoked); err != nil {
+		if why := v.c.status.ended(); why != nil && out != nil && out.Kind == outboxPost {
+			if err := v.refused(ctx, out, why); err != nil {
 				return nil, err
 			}
 			continue

@@ -35,6 +35,12 @@ type fakeServer struct {
 	strict bool
 	// refuseKeys refuses every KeyPackage.
 	refuseKeys bool
+	// failLate makes decisive requests take effect and fail all the same.
+	failLate bool
+	// lastAdmin refuses to delete accounts.
+	lastAdmin bool
+	// reports are what was reported, as it came.
+	reports []*qpcv1.ReportMessageRequest
 	// falsify changes what the server gives out of each device.
 	falsify func(*qpcv1.DeviceKeys)
 }
@@ -46,6 +52,9 @@ type fakeAccount struct {
 	sealedKey []byte
 	record    []byte
 	devices   []*fakeDevice
+	version   uint64 // of vault
+	vault     []byte
+	bundle    *qpcv1.RecoveryBundle
 }
 
 type fakeDevice struct {
@@ -106,6 +115,15 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.loginStart)
 	handle(r, f, f.loginFinish)
 	handle(r, f, f.authenticate)
+	handle(r, f, f.changePasswordStart)
+	handle(r, f, f.changePasswordFinish)
+	handle(r, f, f.deleteAccount)
+	handle(r, f, f.fetchBundle)
+	handle(r, f, f.recoverStart)
+	handle(r, f, f.recoverFinish)
+	handle(r, f, f.storeBundle)
+	handle(r, f, f.getVault)
+	handle(r, f, f.putVault)
 	handle(r, f, f.enrol)
 	handle(r, f, f.listDevices)
 	handle(r, f, f.uploadKeyPackages)
@@ -122,6 +140,7 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.post)
 	handle(r, f, f.commit)
 	handle(r, f, f.deleteChannel)
+	handle(r, f, f.reportMessage)
 	return r
 }
 

@@ -45,6 +45,7 @@ func (c *Client) maintainOnce() {
 	}{
 		{"offer keys", c.becomeReachable},
 		{"look for lost commits", c.findLost},
+		{"share settings", c.shareWhenDue},
 		{"ask for names", c.askNames},
 		{"bring devices in step", c.SyncDevices},
 		{"commit leaves", c.commitLeaves},

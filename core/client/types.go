@@ -72,6 +72,9 @@ type Conversation struct {
 	Unread       int
 	// CanManage says whether this account may add, remove and rename.
 	CanManage bool
+	// Muted and Pinned are this account's settings, the same on its devices;
+	// Blocked says that the Peer's invitations are declined.
+	Muted, Pinned, Blocked bool
 }
 
 // MessageKind tells what people wrote from what happened to the group.

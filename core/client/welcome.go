@@ -18,7 +18,10 @@ import (
 // what recipients accept, as clocks differ.
 const welcomeLifetime = seal.MaxFirstContactLife - 48*time.Hour
 
-var errWelcome = errors.New("client: unacceptable welcome")
+var (
+	errWelcome = errors.New("client: unacceptable welcome")
+	errBlocked = errors.New("client: welcome from a blocked account")
+)
 
 // invitation is a Welcome that has been opened and found good.
 type invitation struct {
@@ -70,6 +73,9 @@ func (c *Client) openWelcome(ctx context.Context, sealed []byte) (*invitation, e
 	}
 	if err := c.people.check(identity.Credential{AccountID: first.Sender.AccountID, AccountKey: first.Sender.AccountKey}); err != nil {
 		return nil, err
+	}
+	if c.shared.has(sharedBlocked, first.Sender.AccountID) {
+		return nil, errBlocked
 	}
 	var raw []byte
 	err = c.vault.View(ctx, func(tx *vault.Tx) (err error) {

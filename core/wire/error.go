@@ -16,6 +16,7 @@ type Error struct {
 	Message    string
 	RetryAfter time.Duration     // 0 where it does not apply; milliseconds on the wire
 	Stale      *qpcv1.StaleEpoch // only with ERROR_CODE_STALE_EPOCH
+	Vault      uint64            // the version that is there; only with ERROR_CODE_VAULT_CONFLICT
 }
 
 // NewError makes an Error without further details.
@@ -45,6 +46,7 @@ func (e *Error) proto() *qpcv1.Error {
 		Message:      e.Message,
 		RetryAfterMs: uint64(max(0, e.RetryAfter.Milliseconds())),
 		StaleEpoch:   e.Stale,
+		VaultVersion: e.Vault,
 	}
 }
 
@@ -52,7 +54,7 @@ func (e *Error) proto() *qpcv1.Error {
 const maxRetryAfter = 24 * time.Hour
 
 func errorFromProto(m *qpcv1.Error) *Error {
-	e := &Error{Code: m.GetCode(), Message: m.GetMessage(), Stale: m.GetStaleEpoch()}
+	e := &Error{Code: m.GetCode(), Message: m.GetMessage(), Stale: m.GetStaleEpoch(), Vault: m.GetVaultVersion()}
 	if e.Code == qpcv1.ErrorCode_ERROR_CODE_UNSPECIFIED {
 		e.Code = qpcv1.ErrorCode_ERROR_CODE_INTERNAL
 	}

@@ -32,6 +32,22 @@ var (
 	// ErrUnknownAccount: there is no such account.
 	ErrUnknownAccount = errors.New("no such account")
 
+	// ErrAccountChanged: the password or the recovery bundle is not the one
+	// that a change is based on.
+	ErrAccountChanged = errors.New("account was changed meanwhile")
+	// ErrNoRecovery: the account has no recovery bundle.
+	ErrNoRecovery = errors.New("account has no recovery bundle")
+	// ErrTooManyTries: too many guesses of a recovery code on one day.
+	ErrTooManyTries = errors.New("too many guesses today")
+	// ErrForbidden: the role of the one who asks does not allow it.
+	ErrForbidden = errors.New("role does not allow this")
+	// ErrLastAdmin: nobody else could administer the server.
+	ErrLastAdmin = errors.New("account is the last admin")
+	// ErrUnknownReport: there is no such report; it may have expired.
+	ErrUnknownReport = errors.New("no such report")
+	// ErrReportQuota: the count would be more than Limits.ReportsPerDay.
+	ErrReportQuota = errors.New("quota of reports is used up")
+
 	// ErrUnknownDevice: there is no such device, or it is not of this account.
 	ErrUnknownDevice = errors.New("no such device")
 	// ErrDeviceRevoked: the device was revoked and cannot come back.

@@ -98,6 +98,30 @@ const (
 	ErrorCode_ERROR_CODE_BLOB_HASH_MISMATCH ErrorCode = 65
 	// The server's store of blobs fails, or is full; what it acknowledged is kept. Try again later.
 	ErrorCode_ERROR_CODE_BLOB_STORAGE ErrorCode = 66
+	// The present password was not proved. Nothing was changed.
+	ErrorCode_ERROR_CODE_PASSWORD_WRONG ErrorCode = 70
+	// Somebody has changed the password, or the recovery code, in the middle of this exchange. Begin again.
+	ErrorCode_ERROR_CODE_ACCOUNT_CHANGED ErrorCode = 71
+	// The account key's signature does not verify for this connection. Nothing was changed.
+	ErrorCode_ERROR_CODE_ACCOUNT_PROOF ErrorCode = 72
+	// Another device has stored a vault; vault_version says which. Read it, and try again on top of it.
+	ErrorCode_ERROR_CODE_VAULT_CONFLICT ErrorCode = 73
+	// Recovery: unknown name, no recovery code, or a wrong one. One code for all.
+	ErrorCode_ERROR_CODE_RECOVERY_FAILED ErrorCode = 74
+	// Recovery: too many wrong codes for this name today; retry_after_ms says when the next day begins.
+	ErrorCode_ERROR_CODE_RECOVERY_LOCKED ErrorCode = 75
+	// The account is banned; retry_after_ms says when the ban ends, 0 where it has no end.
+	ErrorCode_ERROR_CODE_ACCOUNT_BANNED ErrorCode = 80
+	// A report does not prove that an account of this server sent the content.
+	ErrorCode_ERROR_CODE_REPORT_INVALID ErrorCode = 81
+	// The account has reported as much as it may today; retry_after_ms says when the next day begins.
+	ErrorCode_ERROR_CODE_REPORT_QUOTA ErrorCode = 82
+	// No such report: it was never made, or has expired.
+	ErrorCode_ERROR_CODE_UNKNOWN_REPORT ErrorCode = 83
+	// The account's role does not allow this.
+	ErrorCode_ERROR_CODE_ROLE_REQUIRED ErrorCode = 84
+	// Without this account the server would have no administrator.
+	ErrorCode_ERROR_CODE_LAST_ADMIN ErrorCode = 85
 )
 
 // Enum value maps for ErrorCode.
@@ -140,6 +164,18 @@ var (
 		64: "ERROR_CODE_BLOB_INCOMPLETE",
 		65: "ERROR_CODE_BLOB_HASH_MISMATCH",
 		66: "ERROR_CODE_BLOB_STORAGE",
+		70: "ERROR_CODE_PASSWORD_WRONG",
+		71: "ERROR_CODE_ACCOUNT_CHANGED",
+		72: "ERROR_CODE_ACCOUNT_PROOF",
+		73: "ERROR_CODE_VAULT_CONFLICT",
+		74: "ERROR_CODE_RECOVERY_FAILED",
+		75: "ERROR_CODE_RECOVERY_LOCKED",
+		80: "ERROR_CODE_ACCOUNT_BANNED",
+		81: "ERROR_CODE_REPORT_INVALID",
+		82: "ERROR_CODE_REPORT_QUOTA",
+		83: "ERROR_CODE_UNKNOWN_REPORT",
+		84: "ERROR_CODE_ROLE_REQUIRED",
+		85: "ERROR_CODE_LAST_ADMIN",
 	}
 	ErrorCode_value = map[string]int32{
 		"ERROR_CODE_UNSPECIFIED":         0,
@@ -179,6 +215,18 @@ var (
 		"ERROR_CODE_BLOB_INCOMPLETE":     64,
 		"ERROR_CODE_BLOB_HASH_MISMATCH":  65,
 		"ERROR_CODE_BLOB_STORAGE":        66,
+		"ERROR_CODE_PASSWORD_WRONG":      70,
+		"ERROR_CODE_ACCOUNT_CHANGED":     71,
+		"ERROR_CODE_ACCOUNT_PROOF":       72,
+		"ERROR_CODE_VAULT_CONFLICT":      73,
+		"ERROR_CODE_RECOVERY_FAILED":     74,
+		"ERROR_CODE_RECOVERY_LOCKED":     75,
+		"ERROR_CODE_ACCOUNT_BANNED":      80,
+		"ERROR_CODE_REPORT_INVALID":      81,
+		"ERROR_CODE_REPORT_QUOTA":        82,
+		"ERROR_CODE_UNKNOWN_REPORT":      83,
+		"ERROR_CODE_ROLE_REQUIRED":       84,
+		"ERROR_CODE_LAST_ADMIN":          85,
 	}
 )
 
@@ -218,7 +266,9 @@ type Error struct {
 	// When to try again, in milliseconds; 0 where it does not apply.
 	RetryAfterMs uint64 `protobuf:"varint,3,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
 	// For STALE_EPOCH.
-	StaleEpoch    *StaleEpoch `protobuf:"bytes,4,opt,name=stale_epoch,json=staleEpoch,proto3" json:"stale_epoch,omitempty"`
+	StaleEpoch *StaleEpoch `protobuf:"bytes,4,opt,name=stale_epoch,json=staleEpoch,proto3" json:"stale_epoch,omitempty"`
+	// For VAULT_CONFLICT: the version that is there.
+	VaultVersion  uint64 `protobuf:"varint,5,opt,name=vault_version,json=vaultVersion,proto3" json:"vault_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,6 +331,13 @@ func (x *Error) GetStaleEpoch() *StaleEpoch {
 	return nil
 }
 
+func (x *Error) GetVaultVersion() uint64 {
+	if x != nil {
+		return x.VaultVersion
+	}
+	return 0
+}
+
 // StaleEpoch tells the loser of a race where the channel stands.
 type StaleEpoch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -341,17 +398,18 @@ var File_qpc_v1_error_proto protoreflect.FileDescriptor
 
 const file_qpc_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x12qpc/v1/error.proto\x12\x06qpc.v1\"\xa3\x01\n" +
+	"\x12qpc/v1/error.proto\x12\x06qpc.v1\"\xc8\x01\n" +
 	"\x05Error\x12%\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x11.qpc.v1.ErrorCodeR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12$\n" +
 	"\x0eretry_after_ms\x18\x03 \x01(\x04R\fretryAfterMs\x123\n" +
 	"\vstale_epoch\x18\x04 \x01(\v2\x12.qpc.v1.StaleEpochR\n" +
-	"staleEpoch\"W\n" +
+	"staleEpoch\x12#\n" +
+	"\rvault_version\x18\x05 \x01(\x04R\fvaultVersion\"W\n" +
 	"\n" +
 	"StaleEpoch\x12#\n" +
 	"\rcurrent_epoch\x18\x01 \x01(\x04R\fcurrentEpoch\x12$\n" +
-	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\xec\b\n" +
+	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\xdb\v\n" +
 	"\tErrorCode\x12\x1a\n" +
 	"\x16ERROR_CODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ERROR_CODE_INTERNAL\x10\x01\x12\x1d\n" +
@@ -389,7 +447,19 @@ const file_qpc_v1_error_proto_rawDesc = "" +
 	"\x18ERROR_CODE_BLOB_CONFLICT\x10?\x12\x1e\n" +
 	"\x1aERROR_CODE_BLOB_INCOMPLETE\x10@\x12!\n" +
 	"\x1dERROR_CODE_BLOB_HASH_MISMATCH\x10A\x12\x1b\n" +
-	"\x17ERROR_CODE_BLOB_STORAGE\x10BB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
+	"\x17ERROR_CODE_BLOB_STORAGE\x10B\x12\x1d\n" +
+	"\x19ERROR_CODE_PASSWORD_WRONG\x10F\x12\x1e\n" +
+	"\x1aERROR_CODE_ACCOUNT_CHANGED\x10G\x12\x1c\n" +
+	"\x18ERROR_CODE_ACCOUNT_PROOF\x10H\x12\x1d\n" +
+	"\x19ERROR_CODE_VAULT_CONFLICT\x10I\x12\x1e\n" +
+	"\x1aERROR_CODE_RECOVERY_FAILED\x10J\x12\x1e\n" +
+	"\x1aERROR_CODE_RECOVERY_LOCKED\x10K\x12\x1d\n" +
+	"\x19ERROR_CODE_ACCOUNT_BANNED\x10P\x12\x1d\n" +
+	"\x19ERROR_CODE_REPORT_INVALID\x10Q\x12\x1b\n" +
+	"\x17ERROR_CODE_REPORT_QUOTA\x10R\x12\x1d\n" +
+	"\x19ERROR_CODE_UNKNOWN_REPORT\x10S\x12\x1c\n" +
+	"\x18ERROR_CODE_ROLE_REQUIRED\x10T\x12\x19\n" +
+	"\x15ERROR_CODE_LAST_ADMIN\x10UB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
 
 var (
 	file_qpc_v1_error_proto_rawDescOnce sync.Once

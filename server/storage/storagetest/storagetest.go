@@ -5,6 +5,7 @@ package storagetest
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,6 +25,14 @@ func Run(t *testing.T, open Open) {
 		"Invites":          testInvites,
 		"Accounts":         testAccounts,
 		"AccountAtomic":    testAccountAtomic,
+		"ChangePassword":   testChangePassword,
+		"PasswordRace":     testPasswordRace,
+		"DeleteAccount":    testDeleteAccount,
+		"DeletionRace":     testDeletionRace,
+		"Vault":            testVault,
+		"VaultRace":        testVaultRace,
+		"Recovery":         testRecovery,
+		"RecoveryTries":    testRecoveryTries,
 		"Devices":          testDevices,
 		"DeviceBound":      testDeviceBound,
 		"Revoke":           testRevoke,
@@ -68,6 +77,18 @@ func Run(t *testing.T, open Open) {
 		"DeviceNodes":      testDeviceNodes,
 		"LookUps":          testLookUps,
 		"LookUpMany":       testLookUpMany,
+		"DeleteLastAdmin":  testDeleteLastAdmin,
+		"DeleteAdminsRace": testDeleteAdminsRace,
+		"Roles":            testRoles,
+		"AccountsByName":   testAccountsByName,
+		"Bans":             testBans,
+		"BannedKeys":       testBannedKeys,
+		"BanRules":         testBanRules,
+		"BanRace":          testBanRace,
+		"BansInOrder":      testBansInOrder,
+		"Reports":          testReports,
+		"ExpireReports":    testExpireReports,
+		"ReportRace":       testReportRace,
 		"Isolation":        testIsolation,
 		"Context":          testContext,
 		"Closed":           testClosed,
@@ -130,6 +151,7 @@ func newAccount(name string) storage.NewAccount {
 		Record:            bytes.Repeat([]byte{1}, 192),
 		PublicKey:         bytes.Repeat([]byte{2}, 32),
 		SealedKey:         bytes.Repeat([]byte{3}, 48),
+		NameHash:          sha256.Sum256([]byte(name)),
 		DeviceID:          random16(),
 		DeviceCertificate: []byte("certificate"),
 		Now:               today,
