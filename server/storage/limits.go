@@ -18,6 +18,8 @@ const (
 	// RevokedDevices is how many revoked devices of an account are remembered,
 	// the latest first.
 	RevokedDevices = 256
+	// MaxPushTargets is how many queues one call of PushTargets takes.
+	MaxPushTargets = 256
 )
 
 // Limits bounds what a store keeps. Every field must be positive.
@@ -41,6 +43,8 @@ type Limits struct {
 	UploadTTL, BlobTTL time.Duration
 	// BlobQuota is how many bytes can be charged to one QuotaKey.
 	BlobQuota int64
+	// Endpoints of other servers, of all and of one network.
+	Endpoints, EndpointsPerNetwork int
 }
 
 // DefaultLimits is for a server of ordinary size.
@@ -56,6 +60,9 @@ func DefaultLimits() Limits {
 		UploadTTL:        24 * time.Hour,
 		BlobTTL:          30 * 24 * time.Hour,
 		BlobQuota:        2 << 30,
+
+		Endpoints:           10_000,
+		EndpointsPerNetwork: 20,
 	}
 }
 
@@ -63,7 +70,8 @@ func DefaultLimits() Limits {
 func (l Limits) Validate() error {
 	if l.Devices <= 0 || l.KeyPackages <= 0 || l.QueueItems <= 0 || l.QueueBytes <= 0 ||
 		l.ChannelAddresses <= 0 || l.ItemTTL <= 0 || l.ChannelTTL <= 0 ||
-		l.UploadTTL <= 0 || l.BlobTTL <= 0 || l.BlobQuota <= 0 {
+		l.UploadTTL <= 0 || l.BlobTTL <= 0 || l.BlobQuota <= 0 ||
+		l.Endpoints <= 0 || l.EndpointsPerNetwork <= 0 {
 		return errors.New("every storage limit must be positive")
 	}
 	return nil

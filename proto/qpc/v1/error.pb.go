@@ -98,6 +98,20 @@ const (
 	ErrorCode_ERROR_CODE_BLOB_HASH_MISMATCH ErrorCode = 65
 	// The server's store of blobs fails, or is full; what it acknowledged is kept. Try again later.
 	ErrorCode_ERROR_CODE_BLOB_STORAGE ErrorCode = 66
+	// This server wakes nobody through push services.
+	ErrorCode_ERROR_CODE_PUSH_DISABLED ErrorCode = 90
+	// The registration is not one that the server can use: an endpoint that is no https URL, or keys of another kind.
+	ErrorCode_ERROR_CODE_PUSH_INVALID ErrorCode = 91
+	// The record is malformed, out of its time, or not made with the key that it names.
+	ErrorCode_ERROR_CODE_ENDPOINT_INVALID ErrorCode = 92
+	// A later record of the same server is known.
+	ErrorCode_ERROR_CODE_ENDPOINT_STALE ErrorCode = 93
+	// This server keeps no more records, of all or of the caller's network.
+	ErrorCode_ERROR_CODE_ENDPOINTS_FULL ErrorCode = 94
+	// Nobody with this pin has left word, or not lately.
+	ErrorCode_ERROR_CODE_UNKNOWN_ENDPOINT ErrorCode = 95
+	// BatchPost: an earlier post of the batch to the same channel failed. Send it again.
+	ErrorCode_ERROR_CODE_NOT_TRIED ErrorCode = 96
 )
 
 // Enum value maps for ErrorCode.
@@ -140,6 +154,13 @@ var (
 		64: "ERROR_CODE_BLOB_INCOMPLETE",
 		65: "ERROR_CODE_BLOB_HASH_MISMATCH",
 		66: "ERROR_CODE_BLOB_STORAGE",
+		90: "ERROR_CODE_PUSH_DISABLED",
+		91: "ERROR_CODE_PUSH_INVALID",
+		92: "ERROR_CODE_ENDPOINT_INVALID",
+		93: "ERROR_CODE_ENDPOINT_STALE",
+		94: "ERROR_CODE_ENDPOINTS_FULL",
+		95: "ERROR_CODE_UNKNOWN_ENDPOINT",
+		96: "ERROR_CODE_NOT_TRIED",
 	}
 	ErrorCode_value = map[string]int32{
 		"ERROR_CODE_UNSPECIFIED":         0,
@@ -179,6 +200,13 @@ var (
 		"ERROR_CODE_BLOB_INCOMPLETE":     64,
 		"ERROR_CODE_BLOB_HASH_MISMATCH":  65,
 		"ERROR_CODE_BLOB_STORAGE":        66,
+		"ERROR_CODE_PUSH_DISABLED":       90,
+		"ERROR_CODE_PUSH_INVALID":        91,
+		"ERROR_CODE_ENDPOINT_INVALID":    92,
+		"ERROR_CODE_ENDPOINT_STALE":      93,
+		"ERROR_CODE_ENDPOINTS_FULL":      94,
+		"ERROR_CODE_UNKNOWN_ENDPOINT":    95,
+		"ERROR_CODE_NOT_TRIED":           96,
 	}
 )
 
@@ -351,7 +379,8 @@ const file_qpc_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"StaleEpoch\x12#\n" +
 	"\rcurrent_epoch\x18\x01 \x01(\x04R\fcurrentEpoch\x12$\n" +
-	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\xec\b\n" +
+	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\xc1\n" +
+	"\n" +
 	"\tErrorCode\x12\x1a\n" +
 	"\x16ERROR_CODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ERROR_CODE_INTERNAL\x10\x01\x12\x1d\n" +
@@ -389,7 +418,14 @@ const file_qpc_v1_error_proto_rawDesc = "" +
 	"\x18ERROR_CODE_BLOB_CONFLICT\x10?\x12\x1e\n" +
 	"\x1aERROR_CODE_BLOB_INCOMPLETE\x10@\x12!\n" +
 	"\x1dERROR_CODE_BLOB_HASH_MISMATCH\x10A\x12\x1b\n" +
-	"\x17ERROR_CODE_BLOB_STORAGE\x10BB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
+	"\x17ERROR_CODE_BLOB_STORAGE\x10B\x12\x1c\n" +
+	"\x18ERROR_CODE_PUSH_DISABLED\x10Z\x12\x1b\n" +
+	"\x17ERROR_CODE_PUSH_INVALID\x10[\x12\x1f\n" +
+	"\x1bERROR_CODE_ENDPOINT_INVALID\x10\\\x12\x1d\n" +
+	"\x19ERROR_CODE_ENDPOINT_STALE\x10]\x12\x1d\n" +
+	"\x19ERROR_CODE_ENDPOINTS_FULL\x10^\x12\x1f\n" +
+	"\x1bERROR_CODE_UNKNOWN_ENDPOINT\x10_\x12\x18\n" +
+	"\x14ERROR_CODE_NOT_TRIED\x10`B Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
 
 var (
 	file_qpc_v1_error_proto_rawDescOnce sync.Once

@@ -40,6 +40,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 		func(t *tx) (int, error) {
 			return t.exec(`DELETE FROM invites WHERE hash = ANY(ARRAY(SELECT hash FROM invites WHERE expires <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, now.Add(-inviteMemory).Unix(), limit)
 		},
+		func(t *tx) (int, error) { return t.expireEndpoints(now, limit) },
 		func(t *tx) (int, error) { return t.expireBlobs(uploading, now, limit) },
 		func(t *tx) (int, error) { return t.expireBlobs(finished, now, limit) },
 		func(t *tx) (int, error) {

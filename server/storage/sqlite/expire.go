@@ -34,6 +34,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 		func(t *tx) (int, error) {
 			return t.exec(`DELETE FROM invites WHERE hash IN (SELECT hash FROM invites WHERE expires <= ? LIMIT ?)`, now.Add(-inviteMemory).Unix(), limit)
 		},
+		func(t *tx) (int, error) { return t.expireEndpoints(now, limit) },
 		func(t *tx) (int, error) { return t.expireBlobs(uploading, now, limit) },
 		func(t *tx) (int, error) { return t.expireBlobs(finished, now, limit) },
 		func(t *tx) (int, error) {

@@ -94,6 +94,10 @@ func CheckFirstSchema(t testing.TB, s storage.Store) {
 	// what later schemas brought can be used
 	blob := finishedBlob(t, s)
 	equal(t, "chunks", chunks(t, s, blob.Name), "[0 1 2 3 4]")
+	must(t, s.PutPush(t.Context(), one.ID, []byte("sealed")))
+	equal(t, "push registration", registered(t, s, one.Queue), "sealed")
+	must(t, s.PutEndpoint(t.Context(), newEndpoint(1, 5, 1)))
+	equal(t, "endpoint", endpoint(t, s, 1, today), "record 5 of 1")
 	expireAll(t, s, today.Add(100*day), 100)
 	equal(t, "gone blobs", len(goneNames(t, s, today.Add(100*day))), 1)
 	equal(t, "after expiry", texts(t, s, two.Queue), "")
