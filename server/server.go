@@ -23,6 +23,7 @@ import (
 	"quicprochat/server/blob"
 	"quicprochat/server/bus"
 	"quicprochat/server/config"
+	"quicprochat/server/push"
 	"quicprochat/server/queue"
 	"quicprochat/server/ratelimit"
 	"quicprochat/server/secrets"
@@ -67,6 +68,7 @@ type Server struct {
 	queues   *queue.Service
 	objects  blob.Objects
 	blobs    *blob.Service
+	pushes   *push.Service
 	router   *wire.Router
 
 	tasks sync.WaitGroup
@@ -157,6 +159,9 @@ func (s *Server) Start() error {
 	s.addr, s.stop = socket.LocalAddr(), stop
 	s.tasks.Go(func() { s.serve(ctx, socket) })
 	s.tasks.Go(func() { s.tidy(ctx) })
+	s.tasks.Go(func() { s.pushes.Run(ctx) })
+	publisher := s.publisher()
+	s.tasks.Go(func() { publisher.Run(ctx) })
 	s.log.Info("server started", "listen", s.addr.String(), "version", version.Version, "registration", string(s.cfg.Registration))
 	return nil
 }

@@ -50,5 +50,8 @@ func storageLimits(l config.Limits) storage.Limits {
 		UploadTTL:        l.UploadTTL,
 		BlobTTL:          l.BlobTTL,
 		BlobQuota:        l.BlobBytesPerDay,
+
+		Endpoints:           max(l.Endpoints, 1),
+		EndpointsPerNetwork: l.EndpointsPerNetwork,
 	}
 }
