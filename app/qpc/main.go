@@ -27,6 +27,8 @@ type commandLine struct {
 	Register registerCommand `cmd:"" help:"Create an account and this profile."`
 	Login    loginCommand    `cmd:"" help:"Add this device to an account, in a new profile."`
 	Whoami   whoamiCommand   `cmd:"" help:"Show the account and the device of this profile."`
+	Status   statusCommand   `cmd:"" help:"Ask the server what waits for this device, and take nothing in."`
+	Push     pushCommand     `cmd:"" help:"Be woken through a push service while not connected."`
 	Contacts contactsCommand `cmd:"" help:"List the people this profile has met."`
 	List     listCommand     `cmd:"" help:"List the conversations, newest first."`
 	New      newCommand      `cmd:"" help:"Start a conversation with a person."`

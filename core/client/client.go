@@ -42,6 +42,8 @@ type Client struct {
 
 	account   *connection // authenticated: the own queue, keys and devices
 	anonymous *connection // never authenticated: everything about others
+	route     *route      // where the server is
+	posts     *posts
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -93,6 +95,9 @@ func (c *Client) load(tx *vault.Tx) error {
 	c.people = newPeople(self.account(), contacts)
 	c.groups = mls.Config{Auth: authService{c.people}, Now: c.now}
 	c.status = newStatus(c.events.publish)
+	if c.route, err = loadRoute(tx, self.link); err != nil {
+		return err
+	}
 	cursor, err := tx.Setting(settingCursor)
 	if err != nil && !errors.Is(err, vault.ErrNotFound) {
 		return err
@@ -143,6 +148,7 @@ func (c *Client) run() {
 		}
 	})
 	c.anonymous = newConnection(c.now, c.dialAnonymous, c.status.setAnonymous)
+	c.posts = &posts{call: c.anonymous.once, spawn: c.spawn}
 	c.status.setAccount(ConnectionChanged{State: Connecting})
 	c.status.setAnonymous(ConnectionChanged{State: Connecting})
 	c.work.Go(func() { c.account.run(c.ctx) })
@@ -185,8 +191,8 @@ func (c *Client) Me() Me {
 	}
 }
 
-// Link is the server's link, without a token.
-func (c *Client) Link() Link { return c.self.link }
+// Link is the server's link, without a token: where it was reached last.
+func (c *Client) Link() Link { return c.route.current() }
 
 // Subscribe returns a channel of events and a function that ends the
 // subscription and closes the channel. Close closes it too.

@@ -76,6 +76,11 @@ var (
 	ErrBroken = errors.New("client: conversation broken")
 	// ErrProfileCorrupt: the profile on disk is damaged.
 	ErrProfileCorrupt = errors.New("client: profile corrupt")
+	// ErrPushDisabled: the server wakes no devices through push services.
+	ErrPushDisabled = errors.New("client: push disabled")
+	// ErrPushInvalid: the endpoint is no public https URL, or its keys are not
+	// of the kind that Web Push has.
+	ErrPushInvalid = errors.New("client: push registration invalid")
 	// ErrClosed: the Client was closed.
 	ErrClosed = errors.New("client: closed")
 )

@@ -33,6 +33,8 @@ type fakeServer struct {
 	before, after func(req any)
 	// strict refuses posts of past epochs.
 	strict bool
+	// batches are the sizes of the batches that came.
+	batches []int
 	// refuseKeys refuses every KeyPackage.
 	refuseKeys bool
 	// falsify changes what the server gives out of each device.
@@ -120,6 +122,7 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.newAddress)
 	handle(r, f, f.createChannel)
 	handle(r, f, f.post)
+	handle(r, f, f.batchPost)
 	handle(r, f, f.commit)
 	handle(r, f, f.deleteChannel)
 	return r
@@ -137,17 +140,35 @@ func handle[Req, Resp any, PReq interface {
 		f.mu.Lock()
 		before, after := f.before, f.after
 		f.mu.Unlock()
-		if before != nil {
-			before(req)
+		told := requestsOf(req)
+		for _, one := range told {
+			if before != nil {
+				before(one)
+			}
 		}
 		f.mu.Lock()
 		resp, err := h(p, req)
 		f.mu.Unlock()
-		if after != nil {
-			after(req)
+		for _, one := range told {
+			if after != nil {
+				after(one)
+			}
 		}
 		return resp, err
 	})
+}
+
+// requestsOf are the requests that the hooks are told of: of a batch, its posts.
+func requestsOf(req any) []any {
+	batch, ok := req.(*qpcv1.BatchPostRequest)
+	if !ok {
+		return []any{req}
+	}
+	var all []any
+	for _, one := range batch.Posts {
+		all = append(all, one)
+	}
+	return all
 }
 
 // intercept runs the hooks around every call from now on; nil for none.

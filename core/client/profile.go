@@ -19,6 +19,7 @@ const (
 	settingCursor      = "queue cursor"
 	settingLastResort  = "last resort expires"
 	settingDevicesDone = "devices in step"
+	settingRoute       = "route"
 )
 
 // profile is who this device is. It is written once, when the account or the

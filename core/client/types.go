@@ -219,4 +219,11 @@ type ServerInfo struct {
 	Name         string
 	Version      string
 	Registration Registration
+	// PushKey is the server's key at push services (RFC 8292), which a push
+	// subscription may have to be made for: P-256, uncompressed, 65 bytes. Nil
+	// where the server wakes nobody.
+	PushKey []byte
+	// Rendezvous are the servers at which this one leaves word where it can be
+	// reached.
+	Rendezvous []Link
 }

@@ -48,6 +48,8 @@ var userMessages = []struct {
 	{ErrTooManyDevices, "Your account has too many devices. Please remove one first."},
 	{ErrGroupFull, "The server allows no more devices in this group."},
 	{ErrBroken, "This device can no longer follow the conversation. Please start a new one."},
+	{ErrPushDisabled, "This server wakes no devices through push services."},
+	{ErrPushInvalid, "The server cannot use this push endpoint. It must be a public https address, with the keys that came with it."},
 	{vault.ErrFull, "The disk of this computer is full."},
 	{vault.ErrTooNew, "This profile was made by a newer version of the app."},
 	{ErrServer, "The server has a problem. Please try again later."},
@@ -95,6 +97,8 @@ var wireErrors = map[qpcv1.ErrorCode]error{
 	qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_ACCOUNT:     ErrUnknownUser,
 	qpcv1.ErrorCode_ERROR_CODE_NO_KEY_PACKAGE:      ErrUnreachableUser,
 	qpcv1.ErrorCode_ERROR_CODE_CHANNEL_FULL:        ErrGroupFull,
+	qpcv1.ErrorCode_ERROR_CODE_PUSH_DISABLED:       ErrPushDisabled,
+	qpcv1.ErrorCode_ERROR_CODE_PUSH_INVALID:        ErrPushInvalid,
 }
 
 // connectionErrors gives failures of a connection the names that callers
