@@ -28,7 +28,7 @@ import (
 )
 
 // wire makes the services and gives their methods to the router.
-func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
+func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 	passwords, err := opaque.NewServer(opaque.DefaultConfig(), k.OPAQUE)
 	if err != nil {
 		return fmt.Errorf("OPAQUE: %w", err)
@@ -106,6 +106,7 @@ func (s *Server) info() *qpcv1.InfoResponse {
 		MaxChannelAddresses: uint32(s.cfg.Limits.ChannelAddresses),
 		PushKey:             s.pushes.PublicKey(),
 		Rendezvous:          rendezvousOf(&s.cfg),
+		MaxBlobSize:         uint64(s.cfg.Limits.BlobSize),
 	}
 }
 

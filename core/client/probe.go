@@ -47,5 +47,6 @@ func infoOf(m *qpcv1.InfoResponse) ServerInfo {
 		Registration: Registration(m.Registration),
 		PushKey:      m.PushKey,
 		Rendezvous:   rendezvousLinks(m.Rendezvous),
+		MaxBlobSize:  m.MaxBlobSize,
 	}
 }

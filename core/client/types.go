@@ -226,4 +226,7 @@ type ServerInfo struct {
 	// Rendezvous are the servers at which this one leaves word where it can be
 	// reached.
 	Rendezvous []Link
+	// MaxBlobSize is how large an encrypted file may be that the server takes,
+	// in bytes; 0 where it does not say.
+	MaxBlobSize uint64
 }

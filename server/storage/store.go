@@ -34,6 +34,7 @@ type Store interface {
 	BlobStore
 	PushStore
 	EndpointStore
+	SessionStore
 
 	// Expire deletes what is out of time at now: queue items, records of
 	// posted items, KeyPackages, invites, channels without activity, endpoints, and counts
@@ -132,6 +133,10 @@ type QueueStore interface {
 	// LastSeq gives the newest seq that was assigned in a queue; 0 in one that
 	// never had an item. ErrUnknownQueue.
 	LastSeq(ctx context.Context, queue QueueID) (uint64, error)
+
+	// LastSeqs is LastSeq for many queues, and leaves out those that do not
+	// exist.
+	LastSeqs(ctx context.Context, queues []QueueID) (map[QueueID]uint64, error)
 
 	// AckItems deletes every item up to and including a seq.
 	// ErrUnknownQueue.

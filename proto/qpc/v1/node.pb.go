@@ -193,7 +193,9 @@ type InfoResponse struct {
 	PushKey []byte `protobuf:"bytes,5,opt,name=push_key,json=pushKey,proto3" json:"push_key,omitempty"`
 	// qpc:// links of the servers at which this one leaves word where it can be
 	// reached (PublishEndpoint). Clients remember them.
-	Rendezvous    []string `protobuf:"bytes,6,rep,name=rendezvous,proto3" json:"rendezvous,omitempty"`
+	Rendezvous []string `protobuf:"bytes,6,rep,name=rendezvous,proto3" json:"rendezvous,omitempty"`
+	// Of one blob, in bytes as they are uploaded.
+	MaxBlobSize   uint64 `protobuf:"varint,7,opt,name=max_blob_size,json=maxBlobSize,proto3" json:"max_blob_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -268,6 +270,13 @@ func (x *InfoResponse) GetRendezvous() []string {
 		return x.Rendezvous
 	}
 	return nil
+}
+
+func (x *InfoResponse) GetMaxBlobSize() uint64 {
+	if x != nil {
+		return x.MaxBlobSize
+	}
+	return 0
 }
 
 // EndpointRecord says where a server can be reached. It proves itself: whoever
@@ -593,7 +602,7 @@ const file_qpc_v1_node_proto_rawDesc = "" +
 	"\x11qpc/v1/node.proto\x12\x06qpc.v1\x1a\x14qpc/v1/options.proto\"\x0f\n" +
 	"\rHealthRequest\"\x10\n" +
 	"\x0eHealthResponse\"\r\n" +
-	"\vInfoRequest\"\xf6\x02\n" +
+	"\vInfoRequest\"\x9a\x03\n" +
 	"\fInfoResponse\x12\x1f\n" +
 	"\vserver_name\x18\x01 \x01(\tR\n" +
 	"serverName\x12\x18\n" +
@@ -603,7 +612,8 @@ const file_qpc_v1_node_proto_rawDesc = "" +
 	"\bpush_key\x18\x05 \x01(\fR\apushKey\x12\x1e\n" +
 	"\n" +
 	"rendezvous\x18\x06 \x03(\tR\n" +
-	"rendezvous\"u\n" +
+	"rendezvous\x12\"\n" +
+	"\rmax_blob_size\x18\a \x01(\x04R\vmaxBlobSize\"u\n" +
 	"\fRegistration\x12\x1c\n" +
 	"\x18REGISTRATION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11REGISTRATION_OPEN\x10\x01\x12\x17\n" +
