@@ -67,6 +67,7 @@ var mayImport = map[string][]string{
 	"core/seal":       {"core/identity", "proto"},
 	"core/wire":       {"proto"},
 	"core/rendezvous": {"proto"},
+	"core/tokens":     {},
 	"proto":           {},
 }
 

@@ -147,6 +147,7 @@ func TestAccessMatrix(t *testing.T) {
 		{&qpcv1.UploadKeyPackagesRequest{}, false},
 		{&qpcv1.CountKeyPackagesRequest{}, false},
 		{&qpcv1.UploadHybridKeyRequest{}, false},
+		{&qpcv1.IssueTokensRequest{}, false},
 		{&qpcv1.CreateUploadRequest{}, false},
 		{&qpcv1.UploadChunkRequest{}, false},
 		{&qpcv1.FinishUploadRequest{}, false},

@@ -23,6 +23,7 @@ import (
 	"quicprochat/server/blob"
 	"quicprochat/server/bus"
 	"quicprochat/server/config"
+	"quicprochat/server/mint"
 	"quicprochat/server/push"
 	"quicprochat/server/queue"
 	"quicprochat/server/ratelimit"
@@ -74,6 +75,7 @@ type Server struct {
 	objects  blob.Objects
 	blobs    *blob.Service
 	pushes   *push.Service
+	mint     *mint.Mint
 	router   *wire.Router
 
 	tasks sync.WaitGroup

@@ -16,8 +16,10 @@ import (
 	"quicprochat/server/bus"
 	"quicprochat/server/channel"
 	"quicprochat/server/config"
+	"quicprochat/server/contact"
 	"quicprochat/server/device"
 	"quicprochat/server/keys"
+	"quicprochat/server/mint"
 	"quicprochat/server/node"
 	"quicprochat/server/push"
 	"quicprochat/server/queue"
@@ -51,6 +53,13 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 		return fmt.Errorf("network key: %w", err)
 	}
 	waker := wakers{b, s.pushes}
+	if s.mint, err = mint.New(k.Storage, s.now); err != nil {
+		return err
+	}
+	tokenQuotaKey, err := hkdf.Key(sha256.New, k.Storage[:], nil, "qpc token quota v1", 32)
+	if err != nil {
+		return fmt.Errorf("quota key: %w", err)
+	}
 	s.router = wire.NewRouter()
 	for _, service := range []interface{ Register(*wire.Router) }{
 		auth.New(auth.Options{
@@ -62,12 +71,16 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 		user.New(s.store),
 		s.queues,
 		channel.New(channel.Options{
-			Store: s.store, Sealer: sealer, Waker: waker, MaxAddresses: s.cfg.Limits.ChannelAddresses,
+			Store: s.store, Sealer: sealer, Waker: waker, Mint: s.mint, MaxAddresses: s.cfg.Limits.ChannelAddresses,
 			Charge: s.chargePosts, Now: s.now, Log: s.log,
 		}),
 		s.blobs,
 		s.pushes,
-		node.New(s.store, s.info(), &node.Endpoints{
+		contact.New(contact.Options{
+			Store: s.store, Sealer: sealer, Waker: waker, Mint: s.mint, QuotaKey: [32]byte(tokenQuotaKey),
+			TokensPerDay: s.cfg.Limits.ContactTokensPerDay, Now: s.now,
+		}),
+		node.New(s.store, s.info, &node.Endpoints{
 			Store: s.store, NetworkKey: [32]byte(networkKey), Closed: s.cfg.Limits.Endpoints == 0, Now: s.now,
 		}),
 	} {
@@ -93,7 +106,11 @@ func (w wakers) Wake(appended ...storage.Appended) {
 	}
 }
 
-func (s *Server) info() *qpcv1.InfoResponse {
+func (s *Server) info() (*qpcv1.InfoResponse, error) {
+	key, err := s.mint.Public()
+	if err != nil {
+		return nil, err
+	}
 	modes := map[config.Registration]qpcv1.InfoResponse_Registration{
 		config.RegistrationOpen:   qpcv1.InfoResponse_REGISTRATION_OPEN,
 		config.RegistrationInvite: qpcv1.InfoResponse_REGISTRATION_INVITE,
@@ -107,7 +124,8 @@ func (s *Server) info() *qpcv1.InfoResponse {
 		PushKey:             s.pushes.PublicKey(),
 		Rendezvous:          rendezvousOf(&s.cfg),
 		MaxBlobSize:         uint64(s.cfg.Limits.BlobSize),
-	}
+		TokenKey:            key,
+	}, nil
 }
 
 // rendezvousOf are the links that clients are told.

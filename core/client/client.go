@@ -39,6 +39,9 @@ type Client struct {
 	status *status
 	inbox  *inbox
 	acks   *acks
+	wallet wallet
+	// answers counts what this device has answered to those who want to come back.
+	answers answerLimit
 
 	account   *connection // authenticated: the own queue, keys and devices
 	anonymous *connection // never authenticated: everything about others

@@ -41,6 +41,12 @@ func (v *conversation) deliverAll(ctx context.Context) {
 		if err := v.c.anonymous.await(ctx); err != nil {
 			return
 		}
+		if delay := v.settleDebt(ctx); delay > 0 {
+			if sleep(ctx, delay) != nil {
+				return
+			}
+			continue
+		}
 		batch, err := v.prepare(ctx)
 		delay := pause
 		switch {
@@ -122,6 +128,9 @@ func (v *conversation) prepare(ctx context.Context) ([]*delivery, error) {
 		if out.Kind == outboxPost {
 			batch = v.along(ctx, batch)
 		}
+		if !slices.Contains(v.outbox, out) {
+			continue // sealing another one has ended the conversation
+		}
 		for _, d := range batch {
 			d.out.sending = true
 			if d.out.message != nil {
@@ -166,7 +175,7 @@ func newDelivery(out *outgoing) (*delivery, error) {
 		d.req = new(qpcv1.PostRequest)
 	case outboxCreate:
 		d.req, d.resp = new(qpcv1.CreateChannelRequest), new(qpcv1.CreateChannelResponse)
-	case outboxCommit:
+	case outboxCommit, outboxRejoin:
 		d.req, d.resp = new(qpcv1.CommitRequest), new(qpcv1.CommitResponse)
 	default:
 		return nil, fmt.Errorf("%w: kind %d", errUnsendable, out.Kind)
@@ -246,6 +255,11 @@ func (v *conversation) judge(ctx context.Context, d *delivery, callErr error) (t
 		}
 	case qpcv1.ErrorCode_ERROR_CODE_STALE_EPOCH:
 		return 0, v.stale(ctx, out, e)
+	case qpcv1.ErrorCode_ERROR_CODE_TOKEN_INVALID, qpcv1.ErrorCode_ERROR_CODE_TOKEN_KEY,
+		qpcv1.ErrorCode_ERROR_CODE_TOKEN_SPENT, qpcv1.ErrorCode_ERROR_CODE_TOKEN_MISSING:
+		if out.failures++; out.Kind == outboxCommit && out.failures < maxServerFailures {
+			return 0, v.indebted(ctx, out)
+		}
 	case qpcv1.ErrorCode_ERROR_CODE_CHANNEL_EXISTS:
 		if out.Kind == outboxCreate && out.repeated {
 			return 0, v.accepted(ctx, out, 0)
@@ -263,6 +277,8 @@ func (v *conversation) accepted(ctx context.Context, out *outgoing, seq uint64) 
 		return v.write(ctx, func(t *transaction) error { return t.dequeue(out, nil) })
 	case outboxCommit:
 		return v.won(ctx, out, seq, 0)
+	case outboxRejoin:
+		return v.returned(ctx, out, seq, 0)
 	}
 	if out.repeated || !v.c.account.online() {
 		return v.write(ctx, func(t *transaction) error { return t.confirm(out, seq) })
@@ -273,6 +289,9 @@ func (v *conversation) accepted(ctx context.Context, out *outgoing, seq uint64) 
 
 // stale: the channel has left the epoch of the item.
 func (v *conversation) stale(ctx context.Context, out *outgoing, e *wire.Error) error {
+	if out.Kind == outboxRejoin {
+		return v.missedReturn(ctx, out, e) // others were faster
+	}
 	if err := v.open(ctx); err != nil {
 		return err // its epoch says whether the queue has brought us there already
 	}
@@ -295,6 +314,8 @@ func (v *conversation) stale(ctx context.Context, out *outgoing, e *wire.Error) 
 // refused: the server will never take the item.
 func (v *conversation) refused(ctx context.Context, out *outgoing, why error) error {
 	switch {
+	case out.Kind == outboxRejoin:
+		return v.missedReturn(ctx, out, why)
 	case v.notes.Creating && out.Kind != outboxPost:
 		return v.abandon(ctx, why)
 	case out.Kind == outboxCommit:

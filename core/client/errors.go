@@ -72,7 +72,13 @@ var (
 	ErrTooManyDevices = errors.New("client: too many devices")
 	// ErrGroupFull: the server allows no more devices in one conversation.
 	ErrGroupFull = errors.New("client: group full")
-	// ErrBroken: this device cannot follow the conversation any more.
+	// ErrContactQuota: the account has invited as many devices today as the server
+	// allows.
+	ErrContactQuota = errors.New("client: too many invitations today")
+	// ErrContactRefused: the server does not let this account invite anybody.
+	ErrContactRefused = errors.New("client: invitations refused")
+	// ErrBroken: this device cannot follow the conversation at the moment, and
+	// asks the others by itself for the way back.
 	ErrBroken = errors.New("client: conversation broken")
 	// ErrProfileCorrupt: the profile on disk is damaged.
 	ErrProfileCorrupt = errors.New("client: profile corrupt")

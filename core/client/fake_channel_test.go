@@ -191,6 +191,9 @@ func (f *fakeServer) commit(_ *wire.Peer, req *qpcv1.CommitRequest) (*qpcv1.Comm
 	if body.Epoch != ch.epoch {
 		return nil, ch.stale(body.Epoch)
 	}
+	if err := f.payCommit(req, &body); err != nil {
+		return nil, err
+	}
 	ch.seq++
 	ch.items[string(body.ItemId)] = ch.seq
 	ch.winners[ch.epoch] = body.ItemId
@@ -202,7 +205,11 @@ func (f *fakeServer) commit(_ *wire.Peer, req *qpcv1.CommitRequest) (*qpcv1.Comm
 	ch.addresses = slices.DeleteFunc(ch.addresses, func(a []byte) bool {
 		return slices.ContainsFunc(body.RemoveAddresses, func(r []byte) bool { return string(r) == string(a) })
 	})
-	ch.addresses = append(ch.addresses, body.AddAddresses...)
+	for _, a := range body.AddAddresses {
+		if !slices.ContainsFunc(ch.addresses, func(b []byte) bool { return string(a) == string(b) }) {
+			ch.addresses = append(ch.addresses, a)
+		}
+	}
 	for _, w := range body.Welcomes {
 		f.deliver(f.devices[DeviceID(w.Address[:16])], &qpcv1.QueueItem{
 			ItemId: w.Address, Body: &qpcv1.QueueItem_Welcome{Welcome: &qpcv1.SealedWelcome{Sealed: w.Sealed}},

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"quicprochat/core/identity"
 	"quicprochat/core/opaque"
@@ -28,6 +30,8 @@ type fakeServer struct {
 	accounts map[AccountID]*fakeAccount
 	devices  map[DeviceID]*fakeDevice
 	channels map[ConversationID]*fakeChannel
+	mint     fakeMint
+	ahead    atomic.Int64 // of the machine's clock
 	// before and after run around the handler of a request, without the lock.
 	// A test sets them through intercept.
 	before, after func(req any)
@@ -125,6 +129,10 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.batchPost)
 	handle(r, f, f.commit)
 	handle(r, f, f.deleteChannel)
+	handle(r, f, f.getChannel)
+	handle(r, f, f.fetchHybridKey)
+	handle(r, f, f.issueTokens)
+	handle(r, f, f.deliverSealed)
 	return r
 }
 
@@ -181,7 +189,7 @@ func (f *fakeServer) intercept(before, after func(req any)) {
 func refuse(code qpcv1.ErrorCode) error { return wire.NewError(code, "") }
 
 func (f *fakeServer) info(*wire.Peer, *qpcv1.InfoRequest) (*qpcv1.InfoResponse, error) {
-	return &qpcv1.InfoResponse{ServerName: "fake", Registration: qpcv1.InfoResponse_REGISTRATION_OPEN}, nil
+	return &qpcv1.InfoResponse{ServerName: "fake", Registration: qpcv1.InfoResponse_REGISTRATION_OPEN, TokenKey: f.mint.public()}, nil
 }
 
 func (f *fakeServer) byName(name string) *fakeAccount {
@@ -350,5 +358,10 @@ func (f *fakeServer) resolveAccount(_ *wire.Peer, req *qpcv1.ResolveAccountReque
 }
 
 func (f *fakeServer) options(name string) Options {
-	return Options{Dir: filepath.Join(f.dir, name), DeviceName: name, Cost: CheapForTests()}
+	return Options{Dir: filepath.Join(f.dir, name), DeviceName: name, Cost: CheapForTests(), Now: f.now}
 }
+
+// now is the clock of all clients.
+func (f *fakeServer) now() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
+
+func (f *fakeServer) advance(d time.Duration) { f.ahead.Add(int64(d)) }

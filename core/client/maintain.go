@@ -49,6 +49,8 @@ func (c *Client) maintainOnce() {
 		{"ask for names", c.askNames},
 		{"bring devices in step", c.SyncDevices},
 		{"commit leaves", c.commitLeaves},
+		{"come back", c.heal},
+		{"fetch tokens", c.topUp},
 	} {
 		if err := job.do(ctx); err != nil && c.ctx.Err() == nil {
 			c.log.Warn(job.what, "error", err)

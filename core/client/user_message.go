@@ -47,9 +47,11 @@ var userMessages = []struct {
 	{ErrRateLimited, "Too many attempts. Please wait a little."},
 	{ErrTooManyDevices, "Your account has too many devices. Please remove one first."},
 	{ErrGroupFull, "The server allows no more devices in this group."},
-	{ErrBroken, "This device can no longer follow the conversation. Please start a new one."},
 	{ErrPushDisabled, "This server wakes no devices through push services."},
 	{ErrPushInvalid, "The server cannot use this push endpoint. It must be a public https address, with the keys that came with it."},
+	{ErrContactQuota, "You have invited as many people today as this server allows. Please try again tomorrow."},
+	{ErrContactRefused, "This server does not let your account invite others."},
+	{ErrBroken, "This device lost track of the conversation and is asking the others for the way back. Please try again in a while."},
 	{vault.ErrFull, "The disk of this computer is full."},
 	{vault.ErrTooNew, "This profile was made by a newer version of the app."},
 	{ErrServer, "The server has a problem. Please try again later."},
@@ -99,6 +101,8 @@ var wireErrors = map[qpcv1.ErrorCode]error{
 	qpcv1.ErrorCode_ERROR_CODE_CHANNEL_FULL:        ErrGroupFull,
 	qpcv1.ErrorCode_ERROR_CODE_PUSH_DISABLED:       ErrPushDisabled,
 	qpcv1.ErrorCode_ERROR_CODE_PUSH_INVALID:        ErrPushInvalid,
+	qpcv1.ErrorCode_ERROR_CODE_TOKEN_QUOTA:         ErrContactQuota,
+	qpcv1.ErrorCode_ERROR_CODE_CONTACT_REFUSED:     ErrContactRefused,
 }
 
 // connectionErrors gives failures of a connection the names that callers

@@ -14,6 +14,7 @@ import (
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
 	"quicprochat/server/address"
+	"quicprochat/server/mint"
 	"quicprochat/server/storage"
 )
 
@@ -27,6 +28,8 @@ type Options struct {
 	Store  storage.ChannelStore
 	Sealer *address.Sealer
 	Waker  Waker
+	// Mint tells whether the Welcomes of a commit are paid for.
+	Mint *mint.Mint
 	// MaxAddresses bounds the addresses of a channel.
 	MaxAddresses int
 	// Charge counts further posts to the rates of a peer whose call was let in
@@ -41,6 +44,7 @@ type Service struct {
 	store        storage.ChannelStore
 	sealer       *address.Sealer
 	waker        Waker
+	mint         *mint.Mint
 	maxAddresses int
 	charge       func(p *wire.Peer, posts int)
 	now          func() time.Time
@@ -50,7 +54,7 @@ type Service struct {
 // New returns a Service.
 func New(o Options) *Service {
 	return &Service{
-		store: o.Store, sealer: o.Sealer, waker: o.Waker, maxAddresses: o.MaxAddresses, charge: o.Charge, now: o.Now, log: o.Log,
+		store: o.Store, sealer: o.Sealer, waker: o.Waker, mint: o.Mint, maxAddresses: o.MaxAddresses, charge: o.Charge, now: o.Now, log: o.Log,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/mint"
 	"quicprochat/server/storage"
 )
 
@@ -19,6 +20,7 @@ var (
 	errTooLarge  = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_TOO_LARGE, "A post has at most 1 MiB.")
 	errNotTried  = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_NOT_TRIED, "An earlier message to this conversation was not taken. This one comes after it.")
 	errInternal  = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_INTERNAL, "The server failed. Try again later.")
+	errToken     = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_TOKEN_MISSING, "An invitation takes a token, and there are not enough.")
 	errAddress   = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_ADDRESS_INVALID, "A queue address was not made by this server.")
 )
 
@@ -44,6 +46,8 @@ func storeError(err error) error {
 		return errFull
 	case errors.Is(err, storage.ErrNotTried):
 		return errNotTried
+	case errors.Is(err, storage.ErrTokenSpent):
+		return mint.ErrSpent
 	case errors.Is(err, storage.ErrEpochRange):
 		return errMalformed
 	default:

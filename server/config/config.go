@@ -117,6 +117,7 @@ type Limits struct {
 	UploadTTL             time.Duration `toml:"upload_ttl"`
 	Endpoints             int           `toml:"endpoints"`
 	EndpointsPerNetwork   int           `toml:"endpoints_per_network"`
+	ContactTokensPerDay   int           `toml:"contact_tokens_per_day"`
 	Connections           int           `toml:"connections"`
 	ConnectionsPerAddress int           `toml:"connections_per_address"`
 }
@@ -161,6 +162,7 @@ func Default() Config {
 			UploadTTL:             24 * time.Hour,
 			Endpoints:             10_000,
 			EndpointsPerNetwork:   20,
+			ContactTokensPerDay:   500,
 			Connections:           10_000,
 			ConnectionsPerAddress: 500,
 		},

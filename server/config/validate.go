@@ -141,6 +141,7 @@ func (l Limits) validate() error {
 	atLeast("blob_bytes_per_day", l.BlobBytesPerDay, 1<<20)
 	atLeast("endpoints", int64(l.Endpoints), 0)
 	atLeast("endpoints_per_network", int64(l.EndpointsPerNetwork), 1)
+	atLeast("contact_tokens_per_day", int64(l.ContactTokensPerDay), 1)
 	atLeast("connections", int64(l.Connections), 1)
 	atLeast("connections_per_address", int64(l.ConnectionsPerAddress), 1)
 	for key, ttl := range map[string]time.Duration{

@@ -18,12 +18,12 @@ type Pinger interface {
 // Service implements NodeService.
 type Service struct {
 	store     Pinger
-	info      *qpcv1.InfoResponse
+	info      func() (*qpcv1.InfoResponse, error)
 	endpoints *Endpoints
 }
 
-// New returns a Service that answers Info with info.
-func New(store Pinger, info *qpcv1.InfoResponse, endpoints *Endpoints) *Service {
+// New returns a Service that answers Info with what info says at the time.
+func New(store Pinger, info func() (*qpcv1.InfoResponse, error), endpoints *Endpoints) *Service {
 	return &Service{store, info, endpoints}
 }
 
@@ -43,5 +43,5 @@ func (s *Service) health(ctx context.Context, _ *wire.Peer, _ *qpcv1.HealthReque
 }
 
 func (s *Service) describe(context.Context, *wire.Peer, *qpcv1.InfoRequest) (*qpcv1.InfoResponse, error) {
-	return s.info, nil
+	return s.info()
 }

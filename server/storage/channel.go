@@ -76,6 +76,8 @@ type Commit struct {
 	// there, and one to add that is, are passed over.
 	Add, Remove [][]byte
 	Welcomes    []Welcome
+	// Tokens are spent with the commit, each of them for it. No two are the same.
+	Tokens []SpentToken
 	// Resolve and Seal are as in Post, for the addresses before the change.
 	Resolve ResolveFunc
 	Seal    SealFunc

@@ -83,6 +83,11 @@ var (
 	ErrBlobIncomplete = errors.New("chunks are missing")
 	// ErrBlobQuota: the count would be more than Limits.BlobQuota.
 	ErrBlobQuota = errors.New("quota of blobs is used up")
+
+	// ErrTokenSpent: a token was spent before, for something else.
+	ErrTokenSpent = errors.New("token is spent")
+	// ErrTokenQuota: the account would have more tokens than allowed in a day.
+	ErrTokenQuota = errors.New("quota of tokens is used up")
 )
 
 // StaleError: an epoch is not one that the channel accepts.

@@ -35,10 +35,11 @@ type Store interface {
 	PushStore
 	EndpointStore
 	SessionStore
+	ContactStore
 
 	// Expire deletes what is out of time at now: queue items, records of
-	// posted items, KeyPackages, invites, channels without activity, endpoints, and counts
-	// of quotas; blobs that are out of time are gone then. One call does a bounded piece of work, in proportion to limit, so that it
+	// posted items, KeyPackages, invites, channels without activity, endpoints, spent
+	// tokens, and counts of quotas; blobs that are out of time are gone then. One call does a bounded piece of work, in proportion to limit, so that it
 	// holds up nobody, and returns how much it did; 0: nothing was left to do.
 	Expire(ctx context.Context, now time.Time, limit int) (int, error)
 
@@ -212,8 +213,10 @@ type ChannelStore interface {
 	// Commit ends an epoch: where commit.Epoch is the current one, it appends
 	// the commit to every queue of the channel as it was, and the welcomes to
 	// theirs, changes the addresses and moves the channel to the next epoch. A
-	// repeated item id is answered like the first time and changes nothing.
-	// ErrUnknownChannel, ErrChannelFull, ErrEpochRange, *StaleError.
+	// repeated item id is answered like the first time and changes nothing. Its
+	// tokens are spent where it is accepted, and only then.
+	// ErrUnknownChannel, ErrChannelFull, ErrEpochRange, *StaleError,
+	// ErrTokenSpent.
 	Commit(ctx context.Context, commit Commit) (Posted, error)
 
 	// Winner gives the item id of the commit that ended an epoch. ok is false
@@ -273,4 +276,18 @@ type BlobStore interface {
 	// chunk that was on its way could be written once more; the next time, it
 	// is forgotten. One that is not listed at now is left as it is.
 	ClearedBlob(ctx context.Context, name BlobName, now time.Time) error
+}
+
+// ContactStore keeps the books of tokens. Nothing that one method writes is
+// found in what another writes, so that issuing and spending cannot be linked.
+type ContactStore interface {
+	// CountTokens counts a batch against its quota. The batch that was counted
+	// last is not counted again. ErrTokenQuota: it would be more than the limit.
+	CountTokens(ctx context.Context, batch TokenBatch) error
+
+	// DeliverSealed spends a token and appends an item to a queue, all or
+	// nothing. A token that was spent for the same use is answered like the
+	// first time and appends nothing; Appended names the queue all the same. A
+	// queue that does not exist is passed over. ErrTokenSpent: for another use.
+	DeliverSealed(ctx context.Context, delivery SealedDelivery) (Posted, error)
 }

@@ -470,8 +470,12 @@ func (*PostOutcome_Error) isPostOutcome_Outcome() {}
 type CommitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A serialised CommitBody, signed with the key of the epoch that it ends.
-	Body          []byte `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
-	Signature     []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	Body      []byte `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
+	Signature []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	// One for each Welcome, as in DeliverSealedRequest; what is more is ignored.
+	// They are spent when the commit is accepted, and only then. They
+	// are not part of the body, so that others can take their place.
+	Tokens        [][]byte `protobuf:"bytes,3,rep,name=tokens,proto3" json:"tokens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -516,6 +520,13 @@ func (x *CommitRequest) GetBody() []byte {
 func (x *CommitRequest) GetSignature() []byte {
 	if x != nil {
 		return x.Signature
+	}
+	return nil
+}
+
+func (x *CommitRequest) GetTokens() [][]byte {
+	if x != nil {
+		return x.Tokens
 	}
 	return nil
 }
@@ -1053,10 +1064,11 @@ const file_qpc_v1_channel_proto_rawDesc = "" +
 	"\vPostOutcome\x12.\n" +
 	"\x06posted\x18\x01 \x01(\v2\x14.qpc.v1.PostResponseH\x00R\x06posted\x12%\n" +
 	"\x05error\x18\x02 \x01(\v2\r.qpc.v1.ErrorH\x00R\x05errorB\t\n" +
-	"\aoutcome\"A\n" +
+	"\aoutcome\"Y\n" +
 	"\rCommitRequest\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xa9\x02\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x16\n" +
+	"\x06tokens\x18\x03 \x03(\fR\x06tokens\"\xa9\x02\n" +
 	"\n" +
 	"CommitBody\x12\x1d\n" +
 	"\n" +

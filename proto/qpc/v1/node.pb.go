@@ -195,7 +195,10 @@ type InfoResponse struct {
 	// reached (PublishEndpoint). Clients remember them.
 	Rendezvous []string `protobuf:"bytes,6,rep,name=rendezvous,proto3" json:"rendezvous,omitempty"`
 	// Of one blob, in bytes as they are uploaded.
-	MaxBlobSize   uint64 `protobuf:"varint,7,opt,name=max_blob_size,json=maxBlobSize,proto3" json:"max_blob_size,omitempty"`
+	MaxBlobSize uint64 `protobuf:"varint,7,opt,name=max_blob_size,json=maxBlobSize,proto3" json:"max_blob_size,omitempty"`
+	// The key of today's tokens: the same for everybody, so that nobody's tokens
+	// can be told from others'. Ask on the anonymous connection.
+	TokenKey      *TokenKey `protobuf:"bytes,8,opt,name=token_key,json=tokenKey,proto3" json:"token_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -277,6 +280,13 @@ func (x *InfoResponse) GetMaxBlobSize() uint64 {
 		return x.MaxBlobSize
 	}
 	return 0
+}
+
+func (x *InfoResponse) GetTokenKey() *TokenKey {
+	if x != nil {
+		return x.TokenKey
+	}
+	return nil
 }
 
 // EndpointRecord says where a server can be reached. It proves itself: whoever
@@ -599,10 +609,10 @@ var File_qpc_v1_node_proto protoreflect.FileDescriptor
 
 const file_qpc_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x11qpc/v1/node.proto\x12\x06qpc.v1\x1a\x14qpc/v1/options.proto\"\x0f\n" +
+	"\x11qpc/v1/node.proto\x12\x06qpc.v1\x1a\x14qpc/v1/contact.proto\x1a\x14qpc/v1/options.proto\"\x0f\n" +
 	"\rHealthRequest\"\x10\n" +
 	"\x0eHealthResponse\"\r\n" +
-	"\vInfoRequest\"\x9a\x03\n" +
+	"\vInfoRequest\"\xc9\x03\n" +
 	"\fInfoResponse\x12\x1f\n" +
 	"\vserver_name\x18\x01 \x01(\tR\n" +
 	"serverName\x12\x18\n" +
@@ -613,7 +623,8 @@ const file_qpc_v1_node_proto_rawDesc = "" +
 	"\n" +
 	"rendezvous\x18\x06 \x03(\tR\n" +
 	"rendezvous\x12\"\n" +
-	"\rmax_blob_size\x18\a \x01(\x04R\vmaxBlobSize\"u\n" +
+	"\rmax_blob_size\x18\a \x01(\x04R\vmaxBlobSize\x12-\n" +
+	"\ttoken_key\x18\b \x01(\v2\x10.qpc.v1.TokenKeyR\btokenKey\"u\n" +
 	"\fRegistration\x12\x1c\n" +
 	"\x18REGISTRATION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11REGISTRATION_OPEN\x10\x01\x12\x17\n" +
@@ -669,24 +680,26 @@ var file_qpc_v1_node_proto_goTypes = []any{
 	(*PublishEndpointResponse)(nil), // 8: qpc.v1.PublishEndpointResponse
 	(*ResolveEndpointRequest)(nil),  // 9: qpc.v1.ResolveEndpointRequest
 	(*ResolveEndpointResponse)(nil), // 10: qpc.v1.ResolveEndpointResponse
+	(*TokenKey)(nil),                // 11: qpc.v1.TokenKey
 }
 var file_qpc_v1_node_proto_depIdxs = []int32{
 	0,  // 0: qpc.v1.InfoResponse.registration:type_name -> qpc.v1.InfoResponse.Registration
-	5,  // 1: qpc.v1.PublishEndpointRequest.record:type_name -> qpc.v1.EndpointRecord
-	5,  // 2: qpc.v1.ResolveEndpointResponse.record:type_name -> qpc.v1.EndpointRecord
-	1,  // 3: qpc.v1.NodeService.Health:input_type -> qpc.v1.HealthRequest
-	3,  // 4: qpc.v1.NodeService.Info:input_type -> qpc.v1.InfoRequest
-	7,  // 5: qpc.v1.NodeService.PublishEndpoint:input_type -> qpc.v1.PublishEndpointRequest
-	9,  // 6: qpc.v1.NodeService.ResolveEndpoint:input_type -> qpc.v1.ResolveEndpointRequest
-	2,  // 7: qpc.v1.NodeService.Health:output_type -> qpc.v1.HealthResponse
-	4,  // 8: qpc.v1.NodeService.Info:output_type -> qpc.v1.InfoResponse
-	8,  // 9: qpc.v1.NodeService.PublishEndpoint:output_type -> qpc.v1.PublishEndpointResponse
-	10, // 10: qpc.v1.NodeService.ResolveEndpoint:output_type -> qpc.v1.ResolveEndpointResponse
-	7,  // [7:11] is the sub-list for method output_type
-	3,  // [3:7] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	11, // 1: qpc.v1.InfoResponse.token_key:type_name -> qpc.v1.TokenKey
+	5,  // 2: qpc.v1.PublishEndpointRequest.record:type_name -> qpc.v1.EndpointRecord
+	5,  // 3: qpc.v1.ResolveEndpointResponse.record:type_name -> qpc.v1.EndpointRecord
+	1,  // 4: qpc.v1.NodeService.Health:input_type -> qpc.v1.HealthRequest
+	3,  // 5: qpc.v1.NodeService.Info:input_type -> qpc.v1.InfoRequest
+	7,  // 6: qpc.v1.NodeService.PublishEndpoint:input_type -> qpc.v1.PublishEndpointRequest
+	9,  // 7: qpc.v1.NodeService.ResolveEndpoint:input_type -> qpc.v1.ResolveEndpointRequest
+	2,  // 8: qpc.v1.NodeService.Health:output_type -> qpc.v1.HealthResponse
+	4,  // 9: qpc.v1.NodeService.Info:output_type -> qpc.v1.InfoResponse
+	8,  // 10: qpc.v1.NodeService.PublishEndpoint:output_type -> qpc.v1.PublishEndpointResponse
+	10, // 11: qpc.v1.NodeService.ResolveEndpoint:output_type -> qpc.v1.ResolveEndpointResponse
+	8,  // [8:12] is the sub-list for method output_type
+	4,  // [4:8] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_qpc_v1_node_proto_init() }
@@ -694,6 +707,7 @@ func file_qpc_v1_node_proto_init() {
 	if File_qpc_v1_node_proto != nil {
 		return
 	}
+	file_qpc_v1_contact_proto_init()
 	file_qpc_v1_options_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

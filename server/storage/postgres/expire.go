@@ -46,6 +46,12 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 		func(t *tx) (int, error) {
 			return t.exec(`DELETE FROM blob_quotas WHERE quota = ANY(ARRAY(SELECT quota FROM blob_quotas WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, quotaCutoff, limit)
 		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM token_quotas WHERE quota = ANY(ARRAY(SELECT quota FROM token_quotas WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, quotaCutoff, limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM spent_tokens WHERE token = ANY(ARRAY(SELECT token FROM spent_tokens WHERE due <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, now.Unix(), limit)
+		},
 	} {
 		n := 0
 		err := s.change(ctx, func(t *tx) (err error) {

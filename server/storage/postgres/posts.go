@@ -77,8 +77,22 @@ func (b *batch) run(t *tx) error {
 	if err != nil || len(accepted) == 0 {
 		return err
 	}
+	for _, p := range accepted { // before the queues are locked, as DeliverSealed does
+		if p.commit == nil {
+			continue
+		}
+		err := t.spendTokens(p.commit.Tokens)
+		if errors.Is(err, storage.ErrTokenSpent) {
+			b.outcomes[p.index].err = err
+			t.rollback()
+			return b.without(p.index)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	d := &dispatch{tx: t, limits: b.limits}
-	if err := d.loadMailboxes(accepted); err != nil {
+	if err := d.loadMailboxes(deliveriesOf(accepted)); err != nil {
 		return err
 	}
 	for _, p := range accepted {
@@ -243,6 +257,15 @@ func (b *batch) behindFailure(c *call) bool {
 		return b.outcomes[i].err != nil || b.outcomes[i].panicked != nil
 	}
 	return slices.Contains(b.failed, c.before) || c.before.err != nil || c.before.panicked != nil || c.before.state.Load() == callAbandoned
+}
+
+// deliveriesOf collects what is to be delivered.
+func deliveriesOf(all []accepted) [][]delivery {
+	lists := make([][]delivery, len(all))
+	for i, a := range all {
+		lists[i] = a.deliveries
+	}
+	return lists
 }
 
 // protect runs functions of a caller, keeps their error or panic, and tells

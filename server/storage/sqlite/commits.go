@@ -24,6 +24,9 @@ func (s *Store) commitIn(t *tx, commit storage.Commit) (storage.Posted, error) {
 		if err != nil {
 			return storage.Posted{}, err
 		}
+		if err := t.spendTokens(commit.Tokens); err != nil {
+			return storage.Posted{}, err
+		}
 		for _, w := range commit.Welcomes {
 			deliveries = append(deliveries, delivery{queue: w.Queue, seal: w.Seal})
 		}

@@ -40,6 +40,12 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 		func(t *tx) (int, error) {
 			return t.exec(`DELETE FROM blob_quotas WHERE quota IN (SELECT quota FROM blob_quotas WHERE day < ? LIMIT ?)`, quotaCutoff, limit)
 		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM token_quotas WHERE quota IN (SELECT quota FROM token_quotas WHERE day < ? LIMIT ?)`, quotaCutoff, limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM spent_tokens WHERE token IN (SELECT token FROM spent_tokens WHERE due <= ? LIMIT ?)`, now.Unix(), limit)
+		},
 	} {
 		n := 0
 		err := s.writer.do(ctx, func(t *tx) (err error) {

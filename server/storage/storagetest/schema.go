@@ -100,6 +100,7 @@ func CheckFirstSchema(t testing.TB, s storage.Store) {
 	equal(t, "push registration", registered(t, s, one.Queue), "sealed")
 	must(t, s.PutEndpoint(t.Context(), newEndpoint(1, 5, 1)))
 	equal(t, "endpoint", endpoint(t, s, 1, today), "record 5 of 1")
+	deliverSealed(t, s, newDelivery(one.Queue, "sealed"))
 	expireAll(t, s, today.Add(100*day), 100)
 	equal(t, "gone blobs", len(goneNames(t, s, today.Add(100*day))), 1)
 	equal(t, "after expiry", texts(t, s, two.Queue), "")
