@@ -80,6 +80,26 @@ func TestPushWakesWhoIsAway(t *testing.T) {
 	}
 }
 
+// What is delivered for a token wakes like a post.
+func TestSealedDeliveryWakesWhoIsAway(t *testing.T) {
+	f := start(t, withLoopbackPush)
+	url, came := pushService(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	bob.registerPush(t, url+"/bob")
+	_, list := f.issue(alice, 1)
+	address := bob.address()
+	bob.Close()
+	must[qpcv1.DeliverSealedResponse](f.dial(), delivery(list[0], address, "first contact"))
+	select {
+	case path := <-came:
+		if path != "/bob" {
+			t.Errorf("%s was woken", path)
+		}
+	case <-time.After(patience):
+		t.Fatal("nobody was woken")
+	}
+}
+
 // Posts do not wait for a push service that does not answer.
 func TestPushServiceThatHangs(t *testing.T) {
 	f := start(t, withLoopbackPush)

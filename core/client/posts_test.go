@@ -75,6 +75,44 @@ func TestWaitingMessagesOfAPastEpoch(t *testing.T) {
 	}
 }
 
+// What waits in a group that this device has lost goes out together, once and in
+// its order, when it has come back.
+func TestWaitingMessagesGoTogetherAfterComingBack(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob, carol := f.register("alice"), f.register("bob"), f.register("carol")
+	id := group(alice, bob, carol)
+	f.mu.Lock()
+	f.strict = true
+	f.mu.Unlock()
+	came, release := blockRequests[*qpcv1.PostRequest](f)
+	var want []string
+	for i := range 40 {
+		want = append(want, fmt.Sprint("message ", i))
+		carol.send(id, want[i])
+		if i == 0 {
+			<-came
+		}
+	}
+	f.loseCommit(carol, id, bob.rotate(id))
+	release()
+	carol.until("the refusal", func() bool { return carol.lookup(id).waitsFor() > 0 })
+	if err := carol.findLost(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	carol.awaitEvent(id, EventReturned)
+	alice.awaitTexts(id, want...)
+	bob.awaitTexts(id, want...)
+	carol.awaitTexts(id, want...)
+	carol.until("all are sent", func() bool {
+		return !slices.ContainsFunc(carol.messages(id), func(m Message) bool { return m.Kind == KindText && m.State != StateSent })
+	})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.batches) > 6 {
+		t.Errorf("batches of %v", f.batches)
+	}
+}
+
 // The pieces of several conversations share calls within the bounds of one.
 func TestPostsShareCalls(t *testing.T) {
 	gate := make(chan struct{})
