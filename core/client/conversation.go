@@ -115,8 +115,8 @@ func (v *conversation) usable() error {
 
 // sendable says why no message can be sent.
 func (v *conversation) sendable() error {
-	if v.c.status.revoked() {
-		return ErrDeviceRevoked
+	if err := v.c.status.ended(); err != nil {
+		return err
 	}
 	return v.usable()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"slices"
 	"time"
 
@@ -151,6 +152,30 @@ func (f *fakeServer) post(_ *wire.Peer, req *qpcv1.PostRequest) (*qpcv1.PostResp
 		ChannelId: body.ChannelId, ChannelSeq: ch.seq, Epoch: body.Epoch, MlsMessage: body.MlsMessage,
 	}}})
 	return &qpcv1.PostResponse{ChannelSeq: ch.seq}, nil
+}
+
+func (f *fakeServer) batchPost(p *wire.Peer, req *qpcv1.BatchPostRequest) (*qpcv1.BatchPostResponse, error) {
+	f.batches = append(f.batches, len(req.Posts))
+	resp := new(qpcv1.BatchPostResponse)
+	failed := make(map[string]bool)
+	for _, one := range req.Posts {
+		var body qpcv1.PostBody
+		if err := proto.Unmarshal(one.Body, &body); err != nil {
+			return nil, err
+		}
+		var posted *qpcv1.PostResponse
+		err := refuse(qpcv1.ErrorCode_ERROR_CODE_NOT_TRIED)
+		if !failed[string(body.ChannelId)] {
+			posted, err = f.post(p, one)
+		}
+		outcome := &qpcv1.PostOutcome{Outcome: &qpcv1.PostOutcome_Posted{Posted: posted}}
+		if e, ok := errors.AsType[*wire.Error](err); ok {
+			failed[string(body.ChannelId)] = true
+			outcome.Outcome = &qpcv1.PostOutcome_Error{Error: e.Proto()}
+		}
+		resp.Outcomes = append(resp.Outcomes, outcome)
+	}
+	return resp, nil
 }
 
 func (f *fakeServer) commit(_ *wire.Peer, req *qpcv1.CommitRequest) (*qpcv1.CommitResponse, error) {

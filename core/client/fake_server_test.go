@@ -39,8 +39,16 @@ type fakeServer struct {
 	strict bool
 	// foreign is an address that the server does not know.
 	foreign []byte
+	// batches are the sizes of the batches that came.
+	batches []int
 	// refuseKeys refuses every KeyPackage.
 	refuseKeys bool
+	// failLate makes decisive requests take effect and fail all the same.
+	failLate bool
+	// lastAdmin refuses to delete accounts.
+	lastAdmin bool
+	// reports are what was reported, as it came.
+	reports []*qpcv1.ReportMessageRequest
 	// falsify changes what the server gives out of each device.
 	falsify func(*qpcv1.DeviceKeys)
 }
@@ -52,6 +60,9 @@ type fakeAccount struct {
 	sealedKey []byte
 	record    []byte
 	devices   []*fakeDevice
+	version   uint64 // of vault
+	vault     []byte
+	bundle    *qpcv1.RecoveryBundle
 }
 
 type fakeDevice struct {
@@ -115,6 +126,15 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.loginStart)
 	handle(r, f, f.loginFinish)
 	handle(r, f, f.authenticate)
+	handle(r, f, f.changePasswordStart)
+	handle(r, f, f.changePasswordFinish)
+	handle(r, f, f.deleteAccount)
+	handle(r, f, f.fetchBundle)
+	handle(r, f, f.recoverStart)
+	handle(r, f, f.recoverFinish)
+	handle(r, f, f.storeBundle)
+	handle(r, f, f.getVault)
+	handle(r, f, f.putVault)
 	handle(r, f, f.enrol)
 	handle(r, f, f.listDevices)
 	handle(r, f, f.uploadKeyPackages)
@@ -129,8 +149,10 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.newAddress)
 	handle(r, f, f.createChannel)
 	handle(r, f, f.post)
+	handle(r, f, f.batchPost)
 	handle(r, f, f.commit)
 	handle(r, f, f.deleteChannel)
+	handle(r, f, f.reportMessage)
 	handle(r, f, f.getChannel)
 	handle(r, f, f.fetchHybridKey)
 	handle(r, f, f.issueTokens)
@@ -150,17 +172,35 @@ func handle[Req, Resp any, PReq interface {
 		f.mu.Lock()
 		before, after := f.before, f.after
 		f.mu.Unlock()
-		if before != nil {
-			before(req)
+		told := requestsOf(req)
+		for _, one := range told {
+			if before != nil {
+				before(one)
+			}
 		}
 		f.mu.Lock()
 		resp, err := h(p, req)
 		f.mu.Unlock()
-		if after != nil {
-			after(req)
+		for _, one := range told {
+			if after != nil {
+				after(one)
+			}
 		}
 		return resp, err
 	})
+}
+
+// requestsOf are the requests that the hooks are told of: of a batch, its posts.
+func requestsOf(req any) []any {
+	batch, ok := req.(*qpcv1.BatchPostRequest)
+	if !ok {
+		return []any{req}
+	}
+	var all []any
+	for _, one := range batch.Posts {
+		all = append(all, one)
+	}
+	return all
 }
 
 // intercept runs the hooks around every call from now on; nil for none.

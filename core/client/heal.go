@@ -118,7 +118,7 @@ func (v *conversation) heal(ctx context.Context) error {
 			return nil
 		case errors.Is(err, ErrOffline), ctx.Err() != nil:
 			return errors.Join(err, v.unask(context.WithoutCancel(ctx), request))
-		case errors.Is(err, ErrContactQuota), errors.Is(err, ErrContactRefused):
+		case errors.Is(err, ErrContactQuota):
 			return err
 		}
 		v.c.log.Info("a member cannot be asked", "error", err) // such as for a removed device
@@ -142,7 +142,7 @@ func (v *conversation) chooseHealer(ctx context.Context) (*mls.LeafNode, [16]byt
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	now, none := v.c.now(), [16]byte{}
-	if !v.mayHeal() || v.c.status.revoked() || now.Before(v.notes.Healing.Next) {
+	if !v.mayHeal() || v.c.status.ended() != nil || now.Before(v.notes.Healing.Next) {
 		return nil, none, nil
 	}
 	if v.notes.Healing.waits(now) {

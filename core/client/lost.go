@@ -130,13 +130,13 @@ func (v *conversation) giveUpBefore(ctx context.Context, epoch uint64) error {
 	return v.write(ctx, func(t *transaction) error { return t.breakOff(mls.ErrFutureEpoch) })
 }
 
-// failMessages fails what waits to be sent by a device that the account has
-// removed: nobody would take it any more.
-func (c *Client) failMessages() {
+// failMessages fails what waits to be sent by a device that will never be let in
+// again: nobody would take it any more.
+func (c *Client) failMessages(why error) {
 	for _, v := range c.all() {
 		v.mu.Lock()
 		if v.row.State == vault.ConversationActive && len(v.outbox) > 0 {
-			err := v.write(c.ctx, func(t *transaction) error { return t.failPosts(ErrDeviceRevoked) })
+			err := v.write(c.ctx, func(t *transaction) error { return t.failPosts(why) })
 			if err != nil && c.ctx.Err() == nil {
 				c.log.Error("fail messages", "error", err)
 			}

@@ -45,6 +45,8 @@ func (c *Client) maintainOnce() {
 	}{
 		{"offer keys", c.becomeReachable},
 		{"look for lost commits", c.findLost},
+		{"share settings", c.shareWhenDue},
+		{"remember rendezvous servers", c.learnRendezvous},
 		{"ask for names", c.askNames},
 		{"bring devices in step", c.SyncDevices},
 		{"commit leaves", c.commitLeaves},

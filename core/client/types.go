@@ -73,6 +73,9 @@ type Conversation struct {
 	Unread       int
 	// CanManage says whether this account may add, remove and rename.
 	CanManage bool
+	// Muted and Pinned are this account's settings, the same on its devices;
+	// Blocked says that the Peer's invitations are declined.
+	Muted, Pinned, Blocked bool
 }
 
 // MessageKind tells what people wrote from what happened to the group.
@@ -226,4 +229,14 @@ type ServerInfo struct {
 	Name         string
 	Version      string
 	Registration Registration
+	// PushKey is the server's key at push services (RFC 8292), which a push
+	// subscription may have to be made for: P-256, uncompressed, 65 bytes. Nil
+	// where the server wakes nobody.
+	PushKey []byte
+	// Rendezvous are the servers at which this one leaves word where it can be
+	// reached.
+	Rendezvous []Link
+	// MaxBlobSize is how large an encrypted file may be that the server takes,
+	// in bytes; 0 where it does not say.
+	MaxBlobSize uint64
 }

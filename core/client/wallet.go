@@ -183,7 +183,7 @@ func (c *Client) stock(ctx context.Context) (n int, today bool, err error) {
 }
 
 // ensureTokens makes sure that there are n tokens, for somebody who waits.
-// ErrContactQuota, ErrContactRefused, ErrOffline, ErrClock.
+// ErrContactQuota, ErrBanned, ErrOffline, ErrClock.
 func (c *Client) ensureTokens(ctx context.Context, n int) error {
 	c.wallet.fetching.Lock()
 	defer c.wallet.fetching.Unlock()
@@ -233,7 +233,7 @@ func (c *Client) topUp(ctx context.Context) error {
 	}
 	w.due = time.Time{}
 	err = c.fetchTokens(ctx, tokenBatch)
-	if errors.Is(err, ErrContactQuota) || errors.Is(err, ErrContactRefused) {
+	if errors.Is(err, ErrContactQuota) || errors.Is(err, ErrBanned) {
 		w.due, w.within = now.Add(time.Hour+jitter(time.Hour)), 0
 		return nil
 	}

@@ -18,7 +18,10 @@ import (
 // what recipients accept, as clocks differ.
 const welcomeLifetime = seal.MaxFirstContactLife - 48*time.Hour
 
-var errWelcome = errors.New("client: unacceptable welcome")
+var (
+	errWelcome = errors.New("client: unacceptable welcome")
+	errBlocked = errors.New("client: welcome from a blocked account")
+)
 
 // invitation is a Welcome that has been opened and found good.
 type invitation struct {
@@ -64,6 +67,9 @@ func (c *Client) dropWelcome(ctx context.Context, item *qpcv1.QueueItem, why err
 
 // openWelcome opens, verifies and judges a Welcome; it changes nothing.
 func (c *Client) openWelcome(ctx context.Context, sender *identity.Certificate, welcome *qpcv1.Invitation) (*invitation, error) {
+	if c.shared.has(sharedBlocked, sender.AccountID) {
+		return nil, errBlocked
+	}
 	var raw []byte
 	err := c.vault.View(ctx, func(tx *vault.Tx) (err error) {
 		raw, err = tx.KeyPackage(welcome.KeyPackageRef)

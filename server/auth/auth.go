@@ -11,13 +11,13 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"log/slog"
-	"strings"
 	"time"
 
 	"quicprochat/core/identity"
 	"quicprochat/core/opaque"
 	"quicprochat/core/wire"
 	"quicprochat/server/config"
+	"quicprochat/server/names"
 	"quicprochat/server/session"
 	"quicprochat/server/storage"
 )
@@ -34,6 +34,7 @@ type Options struct {
 	OPAQUE *opaque.Server
 	// LoginKey makes up account ids for names that nobody has.
 	LoginKey     [32]byte
+	Names        *names.Hasher
 	Registration config.Registration
 	Sessions     *session.Registry
 	Now          func() time.Time
@@ -56,9 +57,6 @@ func (s *Service) Register(r *wire.Router) {
 	wire.Handle(r, s.loginFinish)
 	wire.Handle(r, s.authenticate)
 }
-
-// canonical gives the form in which names are stored and compared.
-func canonical(name string) string { return strings.ToLower(name) }
 
 // nobody is the account id for a name that no account has.
 func (s *Service) nobody(name string) identity.AccountID {

@@ -77,10 +77,17 @@ func TestLoadErrors(t *testing.T) {
 		"bad limit":            {"data_dir = \"/d\"\n[limits]\nqueue_items = 0\n", "limits.queue_items = 0 is too small"},
 		"bad ttl":              {"data_dir = \"/d\"\n[limits]\nqueue_ttl = \"1m\"\n", "limits.queue_ttl"},
 		"bad store":            {"data_dir = \"/d\"\n[store]\nurl = \"mysql://qpc@db/qpc\"\n", "store.url: the store's URL is not one such as postgres://"},
+		"bad bus":              {"data_dir = \"/d\"\n[store]\nurl = \"postgres://db/qpc\"\n[bus]\nurl = \"nats.lan:4222\"\n", "bus.url: not a list of URLs such as nats://"},
+		"bad second bus":       {"data_dir = \"/d\"\n[store]\nurl = \"postgres://db/qpc\"\n[bus]\nurl = \"nats://a:4222,http://b\"\n", "bus.url: not a list"},
+		"bus without store":    {"data_dir = \"/d\"\n[bus]\nurl = \"nats://a:4222\"\n", "store.url is not"},
 		"bad blob url":         {"data_dir = \"/d\"\nblob_url = \"/srv/blobs\"\n", "blob_url"},
 		"bad blob size":        {"data_dir = \"/d\"\n[limits]\nblob_size = 100\n", "limits.blob_size = 100 is too small"},
 		"huge blob size":       {"data_dir = \"/d\"\n[limits]\nblob_size = 17179869185\n", "limits.blob_size = 17179869185 is too large"},
 		"bad blob ttl":         {"data_dir = \"/d\"\n[limits]\nblob_ttl = \"1s\"\n", "limits.blob_ttl"},
+		"bad rendezvous":       {"data_dir = \"/d\"\nrendezvous = [\"https://x\"]\n", "rendezvous: not a valid qpc:// link"},
+		"many rendezvous":      {"data_dir = \"/d\"\nrendezvous = [" + strings.Repeat("\"qpc://a\",", 9) + "]\n", "use at most 8"},
+		"bad contact":          {"data_dir = \"/d\"\n[push]\ncontact = \"me\"\n", "push.contact"},
+		"bad network":          {"data_dir = \"/d\"\n[push]\nprivate_networks = [\"10.0.0.1\"]\n", "push.private_networks"},
 		"bad rate":             {"data_dir = \"/d\"\n[rates.auth]\nburst = 0\n", "rates.auth"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -122,6 +129,25 @@ func TestStorePasswordIsHidden(t *testing.T) {
 	}
 }
 
+// As does that of the bus.
+func TestBusPasswordIsHidden(t *testing.T) {
+	const secret = "s3cr3t"
+	for _, url := range []string{"nats://qpc:s3cr3t@a:4222,tls://s3cr3t@b:4222", "nats://qpc:%zzs3cr3t@a", "nats://a/s3cr3t", "nats://a?token=s3cr3t", "s3cr3t"} {
+		c, err := Load("", []string{"QPC_DATA_DIR=/d", "QPC_STORE_URL=postgres://db/qpc", "QPC_BUS_URL=" + url})
+		var log bytes.Buffer
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "config", c, "bus", c.Bus, "url", c.Bus.URL)
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "config", c, "bus", c.Bus, "url", c.Bus.URL)
+		for _, text := range []string{fmt.Sprintf("%v %+v %#v %v", c, c, c, err), log.String()} {
+			if strings.Contains(text, secret) {
+				t.Errorf("the password shows: %s", text)
+			}
+		}
+		if strings.Contains(url, "@b") && (err != nil || c.Bus.URL.Reveal() != url || c.Bus.URL.String() != "nats://a:4222,tls://b:4222") {
+			t.Errorf("got %v, %v", c.Bus.URL, err)
+		}
+	}
+}
+
 func TestLoadMissingFile(t *testing.T) {
 	if _, err := Load(filepath.Join(t.TempDir(), "none.toml"), nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
@@ -142,19 +168,19 @@ func TestRelativeDataDirIsBesideTheFile(t *testing.T) {
 func TestEnvironmentWins(t *testing.T) {
 	c, err := Load(write(t, "data_dir = \"/file\"\n[rates.post]\nburst = 5\n"), []string{
 		"QPC_DATA_DIR=/env", "QPC_RATES_POST_BURST=7", "QPC_LIMITS_QUEUE_TTL=48h", "QPC_NAMES=a.example, b.example",
-		"QPC_LOG_LEVEL=warn", "QPC_REGISTRATION=open", "QPC_LIMITS_QUEUE_BYTES=99999999", "QPC_PROFILE=other", "HOME=/h",
+		"QPC_LOG_LEVEL=warn", "QPC_REGISTRATION=open", "QPC_LIMITS_QUEUE_BYTES=99999999", "QPC_PUSH_ENABLED=false", "QPC_PROFILE=other", "HOME=/h",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.DataDir != "/env" || c.Rates.Post.Burst != 7 || c.Limits.QueueTTL != 48*time.Hour || c.Registration != RegistrationOpen ||
-		!slices.Equal(c.Names, []string{"a.example", "b.example"}) || c.Log.Level.String() != "WARN" || c.Limits.QueueBytes != 99999999 {
+		!slices.Equal(c.Names, []string{"a.example", "b.example"}) || c.Log.Level.String() != "WARN" || c.Limits.QueueBytes != 99999999 || c.Push.Enabled {
 		t.Errorf("got %+v", c)
 	}
 }
 
 func TestEnvironmentErrorsNameTheVariable(t *testing.T) {
-	for _, pair := range []string{"QPC_PUBLIC_PORT=x", "QPC_LIMITS_QUEUE_TTL=soon", "QPC_LOG_LEVEL=loud"} {
+	for _, pair := range []string{"QPC_PUBLIC_PORT=x", "QPC_LIMITS_QUEUE_TTL=soon", "QPC_LOG_LEVEL=loud", "QPC_PUSH_ENABLED=perhaps"} {
 		_, err := Load("", []string{"QPC_DATA_DIR=/d", pair})
 		name, _, _ := strings.Cut(pair, "=")
 		if err == nil || !strings.Contains(err.Error(), name) {

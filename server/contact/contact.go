@@ -97,8 +97,8 @@ func (s *Service) issue(ctx context.Context, p *wire.Peer, req *qpcv1.IssueToken
 	} else if err != nil {
 		return nil, fmt.Errorf("account store: %w", err)
 	}
-	if err := mayContact(account); err != nil {
-		return nil, err
+	if now := s.Now(); account.Banned(now) {
+		return nil, session.BannedError(account.Ban, now)
 	}
 	key, err := s.Mint.Today()
 	if err != nil {
@@ -120,10 +120,6 @@ func (s *Service) issue(ctx context.Context, p *wire.Peer, req *qpcv1.IssueToken
 		Evaluated: evaluated, Proof: proof, Key: &qpcv1.TokenKey{Id: key.ID(), PublicKey: key.Public()},
 	}, nil
 }
-
-// mayContact tells whether an account gets tokens: whoever does not cannot
-// invite anybody. What ends an account's right to do so is decided here.
-func mayContact(storage.Account) error { return nil }
 
 // count counts a batch against the account's quota of the day.
 func (s *Service) count(ctx context.Context, account [16]byte, blinded [][]byte) error {

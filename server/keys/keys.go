@@ -37,6 +37,7 @@ var (
 // Store is what the service needs of the server's store.
 type Store interface {
 	storage.KeyStore
+	Account(ctx context.Context, id [16]byte) (storage.Account, error)
 	Devices(ctx context.Context, account [16]byte) ([]storage.Device, error)
 	Device(ctx context.Context, account, device [16]byte) (storage.Device, error)
 }
@@ -141,6 +142,11 @@ func (s *Service) fetchHybrid(ctx context.Context, _ *wire.Peer, req *qpcv1.Fetc
 		return nil, errNoDevice
 	} else if err != nil {
 		return nil, storeError(err)
+	}
+	if owner, err := s.store.Account(ctx, account); err != nil {
+		return nil, storeError(err)
+	} else if owner.Banned(s.now()) { // nobody can make contact with it
+		return nil, errNoDevice
 	}
 	key, err := s.store.HybridKey(ctx, id)
 	if errors.Is(err, storage.ErrUnknownDevice) {

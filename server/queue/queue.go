@@ -3,7 +3,7 @@
 // A subscription costs no goroutine while nothing happens. A wake-up from the
 // bus, or an acknowledgement that makes room, starts one that fetches and
 // pushes until nothing is left; there is no polling and no timer on the way
-// from a post to its push. Where the wake-up brings the very next item, that is
+// from a post to its push, except where the bus between nodes lost a wake-up. Where the wake-up brings the very next item, that is
 // pushed as it is, and nothing fetched.
 package queue
 
@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"quicprochat/core/wire"
@@ -37,8 +39,7 @@ var (
 	errRevoked = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_DEVICE_REVOKED, "This device was revoked by its account.")
 )
 
-// Bus tells a subscriber that something came into a queue, and what, where the
-// item's Seq is not 0. wake must not block and does not change the item. The subscription lasts until cancel, after which wake is not called.
+// Bus tells a subscriber that something came into a queue; see package bus.
 type Bus interface {
 	Subscribe(queue storage.QueueID, wake func(storage.Item)) (cancel func())
 }
@@ -65,6 +66,7 @@ func (s *Service) Register(r *wire.Router) {
 	wire.Handle(r, s.fetch)
 	wire.Handle(r, s.ack)
 	wire.Handle(r, s.newAddress)
+	wire.Handle(r, s.peek)
 }
 
 func (s *Service) subscribe(ctx context.Context, p *wire.Peer, req *qpcv1.SubscribeRequest) (*qpcv1.SubscribeResponse, error) {
@@ -137,6 +139,38 @@ func (s *Service) newAddress(_ context.Context, p *wire.Peer, req *qpcv1.NewAddr
 	return resp, nil
 }
 
+func (s *Service) peek(ctx context.Context, p *wire.Peer, _ *qpcv1.PeekRequest) (*qpcv1.PeekResponse, error) {
+	d, err := session.DeviceOf(p)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.store.Peek(ctx, d.Queue)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return &qpcv1.PeekResponse{
+		Count: uint64(w.Items), Bytes: uint64(w.Bytes), OldestDay: w.OldestDay, LastSeq: w.LastSeq, AckedSeq: w.Acked,
+	}, nil
+}
+
+// Presence tells whether the device of a queue has a live connection to this
+// node, and whether it has acknowledged everything up to a seq; seq 0 is the
+// newest.
+func (s *Service) Presence(queue storage.QueueID, seq uint64) (connected, caughtUp bool) {
+	s.mu.Lock()
+	sub := s.subscriptions[queue]
+	s.mu.Unlock()
+	if sub == nil {
+		return false, false
+	}
+	select {
+	case <-sub.peer.Done():
+		return false, sub.caughtUp(seq)
+	default:
+		return true, sub.caughtUp(seq)
+	}
+}
+
 // read fetches and opens items.
 func (s *Service) read(ctx context.Context, queue storage.QueueID, after uint64, limit int) ([]*qpcv1.QueueItem, bool, error) {
 	stored, more, err := s.store.FetchItems(ctx, queue, after, limit, fetchBytes)
@@ -178,6 +212,27 @@ func (s *Service) drop(sub *subscription) {
 	}
 	s.mu.Unlock()
 	sub.stop()
+}
+
+// CatchUp looks in the store for what came into subscribed queues and was not
+// told by the bus, and has it pushed.
+func (s *Service) CatchUp(ctx context.Context) error {
+	s.mu.Lock()
+	subscriptions := maps.Clone(s.subscriptions)
+	s.mu.Unlock()
+	if len(subscriptions) == 0 {
+		return nil
+	}
+	last, err := s.store.LastSeqs(ctx, slices.Collect(maps.Keys(subscriptions)))
+	if err != nil {
+		return fmt.Errorf("looking for new items: %w", err)
+	}
+	for queue, seq := range last {
+		if seq > 0 {
+			subscriptions[queue].wake(storage.Item{Seq: seq})
+		}
+	}
+	return nil
 }
 
 // Sweep forgets the subscriptions of connections that are gone. Call it now

@@ -50,11 +50,15 @@ func (s *subscription) start(after uint64) {
 
 // wake says that something came into the queue. It does not block. An item that
 // follows what was pushed needs no fetching; any other is only a sign that there
-// is something to fetch.
+// is something to fetch, unless it was pushed already.
 func (s *subscription) wake(item storage.Item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if idle := s.started && !s.running && !s.waiting; idle && item.Seq == s.pushed+1 && s.room() > 0 {
+	if s.started && item.Seq > 0 && item.Seq <= s.pushed {
+		return
+	}
+	whole := item.Sealed != nil || item.Overflow
+	if idle := s.started && !s.running && !s.waiting; idle && whole && item.Seq == s.pushed+1 && s.room() > 0 {
 		s.handed = []storage.Item{item}
 	} else {
 		s.waiting = true
@@ -68,6 +72,17 @@ func (s *subscription) acknowledge(upTo uint64) {
 	defer s.mu.Unlock()
 	s.acked = max(s.acked, min(upTo, s.pushed))
 	s.run()
+}
+
+// caughtUp tells whether everything up to a seq was acknowledged; seq 0 is the
+// newest.
+func (s *subscription) caughtUp(seq uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if seq == 0 {
+		return s.acked == s.pushed && !s.running && !s.work()
+	}
+	return s.acked >= seq
 }
 
 // stop ends the subscription and returns when it pushes no more.

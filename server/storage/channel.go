@@ -101,6 +101,12 @@ type Posted struct {
 	Duplicate bool
 }
 
+// PostOutcome is what became of one post of several.
+type PostOutcome struct {
+	Posted Posted
+	Err    error
+}
+
 // Appended tells that a queue got something, to those who wait for it.
 type Appended struct {
 	Queue QueueID

@@ -14,7 +14,7 @@ import (
 
 // Post appends an item to every queue of a channel.
 func (s *Store) Post(ctx context.Context, p storage.Post) (storage.Posted, error) {
-	return s.do(ctx, &call{channel: p.Channel, item: p.Item, epoch: p.Epoch, resolve: p.Resolve, seal: p.Seal, now: p.Now})
+	return s.do(ctx, callOf(p))
 }
 
 // channel is a channel's row while it is locked, with its addresses.
@@ -44,6 +44,8 @@ type batch struct {
 	// outcomes are those of the first calls, the others are left for another
 	// transaction. They hold when it is committed.
 	outcomes []outcome
+	// failed are calls that were taken out of it because their functions failed.
+	failed []*call
 	// changed are the channels that got something, in that order, and newItems
 	// what they got.
 	changed  []*channel
@@ -111,7 +113,7 @@ func (b *batch) run(t *tx) error {
 func (b *batch) without(failed int) error {
 	o := b.outcomes[failed]
 	calls := slices.Delete(slices.Clone(b.calls), failed, failed+1)
-	rest := &batch{calls: calls, limits: b.limits}
+	rest := &batch{calls: calls, limits: b.limits, failed: append(b.failed, b.calls[failed])}
 	if len(calls) > 0 {
 		if err := rest.run(b.tx); err != nil {
 			return err
@@ -207,6 +209,10 @@ func (b *batch) judge() ([]accepted, error) {
 	for i, c := range b.calls {
 		ch := b.channels[c.channel]
 		at := place{c.channel, c.item}
+		if b.behindFailure(c) {
+			b.outcomes = append(b.outcomes, outcome{err: storage.ErrNotTried})
+			continue
+		}
 		if ch == nil {
 			b.outcomes = append(b.outcomes, outcome{err: storage.ErrUnknownChannel})
 			continue
@@ -239,6 +245,18 @@ func (b *batch) judge() ([]accepted, error) {
 		all = append(all, a)
 	}
 	return all, nil
+}
+
+// behindFailure tells whether the call that must come before this one has
+// failed: earlier, or in this batch.
+func (b *batch) behindFailure(c *call) bool {
+	if c.before == nil {
+		return false
+	}
+	if i := slices.Index(b.calls[:len(b.outcomes)], c.before); i >= 0 {
+		return b.outcomes[i].err != nil || b.outcomes[i].panicked != nil
+	}
+	return slices.Contains(b.failed, c.before) || c.before.err != nil || c.before.panicked != nil || c.before.state.Load() == callAbandoned
 }
 
 // deliveriesOf collects what is to be delivered.

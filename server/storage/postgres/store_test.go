@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -119,4 +120,21 @@ func TestStore(t *testing.T) {
 		}
 		checkPlans(t, r.statements)
 	})
+}
+
+// What refers to an account or a device goes with it: DeleteAccount deletes
+// only the tables named here itself.
+func TestNothingOutlivesItsAccount(t *testing.T) {
+	s := openAt(t, newURL(t), storage.DefaultLimits())
+	var names []string
+	must(t, s.each(t.Context(), func() { names = nil }, func(rows pgx.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		names = append(names, name)
+		return err
+	}, `SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND confdeltype <> 'c'
+		AND confrelid IN ('accounts'::regclass, 'devices'::regclass, 'queues'::regclass) ORDER BY 1`))
+	if want := []string{"devices", "queues", "revoked_devices"}; !slices.Equal(names, want) {
+		t.Errorf("without ON DELETE CASCADE: %q, want %q", names, want)
+	}
 }
