@@ -130,6 +130,9 @@ func (f *fakeServer) getChannel(_ *wire.Peer, req *qpcv1.GetChannelRequest) (*qp
 	if err := proto.Unmarshal(req.Body, &body); err != nil {
 		return nil, err
 	}
+	if f.busy {
+		return nil, refuse(qpcv1.ErrorCode_ERROR_CODE_INTERNAL)
+	}
 	ch := f.channels[ConversationID(body.ChannelId)]
 	if _, err := ch.open(labelGet, body.Epoch, req.Body, req.Signature, nil); err != nil {
 		return nil, err

@@ -37,6 +37,8 @@ type fakeServer struct {
 	before, after func(req any)
 	// strict refuses posts of past epochs.
 	strict bool
+	// busy tells nobody about channels.
+	busy bool
 	// foreign is an address that the server does not know.
 	foreign []byte
 	// batches are the sizes of the batches that came.

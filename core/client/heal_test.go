@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"quicprochat/core/mls"
+	"quicprochat/core/vault"
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
@@ -630,6 +631,43 @@ func TestOverflowHidesNoLostCommit(t *testing.T) {
 	if now := bob.epoch(other); now.Epoch != epoch.Epoch || slices.Contains(bob.events(other), EventBroken) {
 		t.Errorf("epoch %d, then %d", epoch.Epoch, now.Epoch)
 	}
+}
+
+// What is not answered is asked again, and a conversation about which nothing can be
+// found out keeps no other from it.
+func TestDoubtStaysUntilItIsAnswered(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	damaged, id := group(alice, bob), group(alice, bob)
+	awaitSame(alice, bob, id)
+	awaitSame(alice, bob, damaged)
+	f.mu.Lock()
+	f.busy = true
+	f.mu.Unlock()
+	f.loseCommit(bob, id, alice.rotate(id))
+	f.inject(bob.Client, &qpcv1.QueueItem{ItemId: make([]byte, 16), Body: &qpcv1.QueueItem_Overflow{Overflow: &qpcv1.Overflow{}}})
+	bob.awaitEvent(id, EventOverflow)
+	bob.awaitEvent(damaged, EventOverflow)
+	if err := bob.findLost(t.Context()); err == nil {
+		t.Error("nothing was found out, and nobody says so")
+	}
+	v := bob.lookup(damaged)
+	v.mu.Lock()
+	v.close()
+	err := bob.vault.Update(t.Context(), func(tx *vault.Tx) error {
+		return tx.PutMLS(damaged, records([]mls.Change{{Key: []byte("epoch"), Value: []byte("damaged")}}))
+	})
+	v.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	f.busy = false
+	f.mu.Unlock()
+	if err := bob.findLost(t.Context()); !errors.Is(err, ErrProfileCorrupt) {
+		t.Errorf("got %v", err)
+	}
+	bob.awaitEvent(id, EventReturned)
 }
 
 // A member that comes online hours later still shows the way.
