@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -94,6 +95,17 @@ func (h *healing) inRound(device DeviceID) bool {
 	return slices.ContainsFunc(h.Asked[max(0, len(h.Asked)-h.Round):], func(a asked) bool { return a.Device == [16]byte(device) })
 }
 
+// asked tells how often a device was asked lately.
+func (h *healing) asked(leaf *mls.LeafNode) (n int) {
+	device := identity.DeviceIDOf(leaf.SignatureKey)
+	for _, a := range h.Asked {
+		if DeviceID(a.Device) == device {
+			n++
+		}
+	}
+	return n
+}
+
 // heal goes on with the way back into every group that this device has lost.
 func (c *Client) heal(ctx context.Context) error {
 	var errs []error
@@ -172,7 +184,8 @@ func (v *conversation) putHealing(ctx context.Context, h *healing) error {
 
 // healers lists the members that can be asked, in a random order but for this: the
 // account's own other devices first, which are believed most, then administrators,
-// whose word on who is a member counts.
+// whose word on who is a member counts. Who was asked before comes after all others:
+// those may be gone for good.
 func (v *conversation) healers(h *healing) []*mls.LeafNode {
 	var classes [3][]*mls.LeafNode
 	for m := range v.group.Members() {
@@ -193,7 +206,9 @@ func (v *conversation) healers(h *healing) []*mls.LeafNode {
 	for _, list := range classes {
 		rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	}
-	return slices.Concat(classes[:]...)
+	all := slices.Concat(classes[:]...)
+	slices.SortStableFunc(all, func(a, b *mls.LeafNode) int { return cmp.Compare(h.asked(a), h.asked(b)) })
+	return all
 }
 
 // unask forgets a request that did not go out.

@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"quicprochat/core/identity"
 	"quicprochat/core/mls"
 	"quicprochat/core/vault"
 	qpcv1 "quicprochat/proto/qpc/v1"
@@ -187,6 +188,38 @@ func TestComesBackToTheChannel(t *testing.T) {
 	bob.until("the message", func() bool { return slices.Contains(bob.texts(id), "is anybody there?") })
 	bob.send(id, "yes")
 	carol.awaitTexts(id, "is anybody there?", "yes")
+}
+
+// Those who never answer do not keep a device from asking the others.
+func TestEverybodyIsAskedInTurn(t *testing.T) {
+	f := newFakeServer(t)
+	alice := f.register("alice")
+	var others []*member
+	for _, name := range []string{"bob", "carol", "dave", "eve"} {
+		others = append(others, f.register(name))
+	}
+	id := group(alice, others...)
+	v := others[0].lookup(id)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := v.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	v.state.admins = append(v.state.admins, others[1].Me().AccountID, others[2].Me().AccountID)
+	h, now, asked := new(healing), f.now(), make(map[DeviceID]bool)
+	for range 2 {
+		for range maxAsked {
+			if list := v.healers(h); len(list) > 0 {
+				device := identity.DeviceIDOf(list[0].SignatureKey)
+				asked[device] = true
+				h.ask(device, now)
+			}
+		}
+		h.pauseRound(now)
+	}
+	if len(asked) != len(others) {
+		t.Errorf("%d of %d were asked in two rounds", len(asked), len(others))
+	}
 }
 
 // Where the server does not know the address of some member, a device comes back
