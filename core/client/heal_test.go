@@ -551,33 +551,39 @@ func TestComesBackThoughDevicesHaveChanged(t *testing.T) {
 
 func TestAnswerLimit(t *testing.T) {
 	var l answerLimit
+	allow := func(to answeredDevice, now time.Time) bool { return l.allow(to, random16(), now) }
 	now := time.Now()
 	to := answeredDevice{conversation: ConversationID{1}, device: DeviceID{1}}
 	for range answersPerDevice {
-		if !l.allow(to, now) {
+		if !allow(to, now) {
 			t.Fatal("refused too early")
 		}
 	}
 	other := to
 	other.conversation[0] = 2
-	if l.allow(to, now) || !l.allow(other, now) {
+	if allow(to, now) || !allow(other, now) {
 		t.Error("not counted for each device and conversation")
 	}
-	if l.allow(to, now.Add(answerWindow-1)) || !l.allow(to, now.Add(answerWindow)) {
+	if allow(to, now.Add(answerWindow-1)) || !allow(to, now.Add(answerWindow)) {
 		t.Error("not counted for an hour")
 	}
 	given := answersPerDevice + 2
 	for i := 0; i < 2*answersInAll; i++ {
-		if l.allow(answeredDevice{device: DeviceID{2, byte(i)}}, now.Add(answerWindow)) {
+		if allow(answeredDevice{device: DeviceID{2, byte(i)}}, now.Add(answerWindow)) {
 			given++
 		}
 	}
 	if given != answersInAll {
 		t.Errorf("%d answers", given)
 	}
-	l.allow(to, now.Add(48*time.Hour))
+	allow(to, now.Add(48*time.Hour))
 	if len(l.per) != 1 || len(l.all) != 1 {
 		t.Errorf("%d and %d are remembered", len(l.per), len(l.all))
+	}
+	request := random16()
+	again := now.Add(49 * time.Hour)
+	if !l.allow(to, request, again) || l.allow(to, request, again.Add(time.Hour)) || !l.allow(answeredDevice{device: DeviceID{7}}, request, again) {
+		t.Error("a request is answered twice, or another's is not")
 	}
 }
 
