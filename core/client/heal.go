@@ -250,6 +250,10 @@ func (v *conversation) asking(device DeviceID, request []byte) bool {
 // conversation's: the server has made the commit the epoch's. seen is the queue
 // item that said so, or 0.
 func (v *conversation) returned(ctx context.Context, out *outgoing, seq, seen uint64) error {
+	if err := v.open(ctx); err != nil && !errors.Is(err, ErrProfileCorrupt) {
+		return err
+	}
+	accounts, title := v.accounts, v.state.title // none where the old group is damaged
 	v.close()
 	epoch := v.epoch
 	err := v.write(ctx, func(t *transaction) error {
@@ -273,13 +277,52 @@ func (v *conversation) returned(ctx context.Context, out *outgoing, seq, seen ui
 			}
 			wake(v.c.start)
 		})
-		return t.record(SystemEvent{Kind: EventReturned, From: from, Until: v.c.now()}, seq)
+		if err := t.record(SystemEvent{Kind: EventReturned, From: from, Until: v.c.now()}, seq); err != nil {
+			return err
+		}
+		return t.recordMeanwhile(accounts, title, seq)
 	})
 	if err != nil {
 		v.epoch = epoch
 		return err
 	}
 	v.moved()
+	return nil
+}
+
+// recordMeanwhile tells who came and went while this device was away, and the title:
+// what has waited, and all that follows, is read by whoever is there now. Whose doing
+// it was nobody has told.
+func (t *transaction) recordMeanwhile(before map[AccountID]int, title string, seq uint64) error {
+	if before == nil {
+		return nil
+	}
+	now := t.v
+	missing := func(from, to map[AccountID]int) []Person {
+		var ids []AccountID
+		for id := range from {
+			if to[id] == 0 {
+				ids = append(ids, id)
+			}
+		}
+		slices.SortFunc(ids, func(a, b AccountID) int { return bytes.Compare(a[:], b[:]) })
+		return t.persons(ids)
+	}
+	var events []SystemEvent
+	if came := missing(now.accounts, before); len(came) > 0 {
+		events = append(events, SystemEvent{Kind: EventAdded, Subjects: came})
+	}
+	if went := missing(before, now.accounts); len(went) > 0 {
+		events = append(events, SystemEvent{Kind: EventLeft, Subjects: went})
+	}
+	if now.state.title != title {
+		events = append(events, SystemEvent{Kind: EventRenamed, Title: now.state.title})
+	}
+	for _, e := range events {
+		if err := t.record(e, seq); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

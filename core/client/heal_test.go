@@ -190,6 +190,40 @@ func TestComesBackToTheChannel(t *testing.T) {
 	carol.awaitTexts(id, "is anybody there?", "yes")
 }
 
+// Who is there now, and was not before, is told: they read what has waited.
+func TestComesBackToOthers(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob, carol := f.register("alice"), f.register("bob"), f.register("carol")
+	f.register("dave")
+	id := group(alice, bob, carol)
+	awaitSame(alice, carol, id)
+	f.loseCommit(carol, id, func() {
+		if err := alice.RemoveMember(t.Context(), id, bob.Me().AccountID); err != nil {
+			t.Fatal(err)
+		}
+		if err := alice.AddMembers(t.Context(), id, []string{"dave"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := alice.Rename(t.Context(), id, "others"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	alice.send(id, "carol?")
+	carol.awaitEvent(id, EventReturned)
+	awaitSame(alice, carol, id)
+	var told []string
+	for _, m := range carol.messages(id) {
+		if m.Kind == KindEvent && m.Event.Kind != EventReturned {
+			told = append(told, m.Text)
+		}
+	}
+	for _, want := range []string{"Somebody added dave.", "Bob left.", "Somebody renamed the group to “others”."} {
+		if !slices.Contains(told, want) && !slices.Contains(told, strings.ToLower(want[:1])+want[1:]) {
+			t.Errorf("%q is not in %q", want, told)
+		}
+	}
+}
+
 // Those who never answer do not keep a device from asking the others.
 func TestEverybodyIsAskedInTurn(t *testing.T) {
 	f := newFakeServer(t)
