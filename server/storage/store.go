@@ -52,6 +52,14 @@ type AccountStore interface {
 	// CreateInvite stores an invite. ErrInviteExists: the hash is there already.
 	CreateInvite(ctx context.Context, invite Invite) error
 
+	// Invites lists invites that could be used at now, those that expire first
+	// first, at most limit.
+	Invites(ctx context.Context, now time.Time, limit int) ([]Invite, error)
+
+	// DeleteInvite deletes an invite: nobody can use it any more.
+	// ErrInviteUnknown.
+	DeleteInvite(ctx context.Context, hash InviteHash) error
+
 	// CheckInvite tells whether an account could be created with an invite at
 	// now, and consumes nothing. ErrInviteUnknown, ErrInviteExpired,
 	// ErrInviteUsedUp.

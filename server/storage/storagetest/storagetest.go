@@ -22,6 +22,7 @@ type Open func(t testing.TB, limits storage.Limits) storage.Store
 func Run(t *testing.T, open Open) {
 	for name, test := range map[string]func(*testing.T, Open){
 		"Invites":          testInvites,
+		"ListInvites":      testListInvites,
 		"Accounts":         testAccounts,
 		"AccountAtomic":    testAccountAtomic,
 		"Devices":          testDevices,
