@@ -35,7 +35,7 @@ type Config = config.Config
 func DefaultConfig() Config { return config.Default() }
 
 // blobFolder holds blobs, in the data folder.
-const blobFolder = "blobs"
+const blobFolder = blob.FolderName
 
 // ErrRunning is returned by Start where the server was started before.
 var ErrRunning = errors.New("server: already started")

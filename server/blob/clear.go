@@ -36,7 +36,7 @@ func (s *Service) Clear(ctx context.Context, limit int) (int, error) {
 
 func (s *Service) deleteObjects(ctx context.Context, blob storage.Blob) error {
 	for i := range blob.Chunks() {
-		if err := s.Objects.Delete(ctx, keyOf(blob.Name, i)); err != nil {
+		if err := s.Objects.Delete(ctx, Key(blob.Name, i)); err != nil {
 			return err
 		}
 	}

@@ -44,8 +44,10 @@ func live(t *testing.T, s storage.Store) {
 	for i := range byte(2) {
 		_, err = s.Post(t.Context(), storage.Post{
 			Channel: storage.ChannelID{2}, Item: storage.ItemID{i}, Now: today,
-			Resolve: func(a []byte) (storage.QueueID, bool) { return storage.QueueID(a), a[0] != addresses[0][0] || a[1] != addresses[0][1] },
-			Seal:    func(storage.QueueID, uint64, uint64) ([]byte, error) { return make([]byte, 100), nil },
+			Resolve: func(a []byte) (storage.QueueID, bool) {
+				return storage.QueueID(a), a[0] != addresses[0][0] || a[1] != addresses[0][1]
+			},
+			Seal: func(storage.QueueID, uint64, uint64) ([]byte, error) { return make([]byte, 100), nil },
 		})
 		must(t, err)
 	}
