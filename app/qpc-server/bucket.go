@@ -12,6 +12,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"quicprochat/server"
+	"quicprochat/server/blob"
 	"quicprochat/server/check"
 )
 
@@ -24,11 +25,19 @@ func bucketOption(ctx context.Context, url string) ([]server.Option, error) {
 	if url == "" {
 		return nil, nil
 	}
+	b, err := openBucket(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	return []server.Option{server.WithObjects(b)}, nil
+}
+
+func openBucket(ctx context.Context, url string) (blob.Objects, error) {
 	b, err := cloud.OpenBucket(ctx, url)
 	if err != nil {
 		return nil, fmt.Errorf("blob_url cannot be used: %w", err)
 	}
-	return []server.Option{server.WithObjects(bucket{b})}, nil
+	return bucket{b}, nil
 }
 
 // bucketFinding tells whether the bucket of a URL can be reached.

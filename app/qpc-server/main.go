@@ -12,11 +12,16 @@ import (
 
 // cli lists the commands; each has a file of its own.
 type cli struct {
-	Quickstart quickstartCmd `cmd:"" help:"Set up a new server: configuration, keys, systemd unit and the first invite link."`
-	Serve      serveCmd      `cmd:"" help:"Run the server until it is told to stop."`
-	Invite     inviteCmd     `cmd:"" help:"Make an invite link. Works while the server runs."`
-	Check      checkCmd      `cmd:"" help:"Say what is wrong with the server's set-up, in words."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Quickstart   quickstartCmd   `cmd:"" help:"Set up a new server: configuration, keys, systemd unit and the first invite link."`
+	Serve        serveCmd        `cmd:"" help:"Run the server until it is told to stop."`
+	Check        checkCmd        `cmd:"" help:"Say what is wrong with the server's set-up, in words."`
+	Stats        statsCmd        `cmd:"" help:"Say how much the server keeps. Names nobody."`
+	Invite       inviteCmds      `cmd:"" help:"Make, list and revoke invite links. Works while the server runs."`
+	Backup       backupCmd       `cmd:"" help:"Write everything into one file, while the server runs."`
+	Restore      restoreCmd      `cmd:"" help:"Bring a backup back into an empty folder."`
+	Verify       verifyCmd       `cmd:"" help:"Look through the server's data, or a backup, for damage. Works while the server runs."`
+	MigrateStore migrateStoreCmd `cmd:"" help:"Move everything from the database file to PostgreSQL, or back."`
+	Version      versionCmd      `cmd:"" help:"Print the version."`
 }
 
 // console is where a command gets its surroundings from.
