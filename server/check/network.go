@@ -29,6 +29,20 @@ const (
 // answerTime is how long a server on this machine may take to answer.
 const answerTime = 5 * time.Second
 
+// renewTime is how long before its end a certificate should be renewed.
+const renewTime = 14 * 24 * time.Hour
+
+// ErrSilent: no server with this configuration's certificate answers.
+var ErrSilent = errors.New("the server does not answer")
+
+// Live asks the server of cfg on this machine whether it serves. ErrSilent.
+func Live(ctx context.Context, cfg config.Config) error {
+	if !answers(ctx, cfg) {
+		return fmt.Errorf("%w on %s (UDP)", ErrSilent, cfg.Listen)
+	}
+	return nil
+}
+
 // loadCertificate reads the server's certificate and makes none.
 func loadCertificate(dir string) (*x509.Certificate, [32]byte, error) {
 	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, certificateFile), filepath.Join(dir, keyFile))
@@ -57,6 +71,9 @@ func certificate(cfg config.Config, now time.Time) []Finding {
 	if now.After(leaf.NotAfter) {
 		findings = append(findings, Finding{Warning, "the TLS certificate has expired; clients with a pin do not mind"})
 	}
+	if left := leaf.NotAfter.Sub(now); left > 0 && left < renewTime {
+		findings = append(findings, Finding{Warning, fmt.Sprintf("the TLS certificate expires on %s; clients with a pin do not mind", leaf.NotAfter.Format(time.DateOnly))})
+	}
 	for _, name := range cfg.CertificateNames() {
 		if leaf.VerifyHostname(name) != nil {
 			findings = append(findings, Finding{Warning, fmt.Sprintf("the TLS certificate is not made for %s; clients with a pin do not mind", name)})
@@ -81,7 +98,7 @@ func port(ctx context.Context, cfg config.Config) []Finding {
 	if answers(ctx, cfg) {
 		return ok(fmt.Sprintf("the server runs and answers on %s (UDP)", cfg.Listen))
 	}
-	return wrong(fmt.Sprintf("%s (UDP) cannot be listened on, and what is there is not this server: %v", cfg.Listen, err))
+	return wrong(fmt.Sprintf("%s (UDP) cannot be listened on, and what is there is not this server, or has another certificate: %v", cfg.Listen, err))
 }
 
 // answers tells whether the server of cfg, known by its pin, runs here.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 
@@ -69,4 +70,17 @@ func newestVersion(db *sql.DB) (int64, error) {
 	}
 	sources := provider.ListSources()
 	return sources[len(sources)-1].Version, nil
+}
+
+// NewestDay is the latest day that the database at path has something from.
+func NewestDay(ctx context.Context, path string) (time.Time, error) {
+	db, err := OpenReadOnly(path)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer db.Close()
+	var day int64
+	err = db.QueryRowContext(ctx, `SELECT max(coalesce((SELECT max(active_day) FROM channels), 0),
+		coalesce((SELECT enrolled_day FROM devices ORDER BY number DESC LIMIT 1), 0))`).Scan(&day)
+	return time.Unix(day, 0).UTC(), err
 }
