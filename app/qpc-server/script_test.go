@@ -74,11 +74,14 @@ func runScripts(t *testing.T, dir string, setUp func(*testscript.Env) error) {
 			return errors.Join(err, setUp(env))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"mode":      scriptMode,
-			"wait-for":  scriptWaitFor,
-			"set-clock": scriptSetClock,
-			"occupy":    scriptOccupy,
-			"edit":      scriptEdit,
+			"mode":       scriptMode,
+			"wait-for":   scriptWaitFor,
+			"set-clock":  scriptSetClock,
+			"occupy":     scriptOccupy,
+			"edit":       scriptEdit,
+			"set-store":  scriptSetStore,
+			"save-link":  scriptSave(`qpc://\S+`),
+			"save-label": scriptSave(`(?m)^[0-9a-f]{8}`),
 		},
 	})
 }
@@ -152,4 +155,23 @@ func scriptEdit(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s does not contain %q", args[0], args[1])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o644))
+}
+
+// scriptSave: save-... FILE NAME puts what matches the pattern into a variable.
+func scriptSave(pattern string) func(*testscript.TestScript, bool, []string) {
+	re := regexp.MustCompile(pattern)
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		found := re.FindString(ts.ReadFile(args[0]))
+		if found == "" {
+			ts.Fatalf("nothing matches %s", pattern)
+		}
+		ts.Setenv(args[1], found)
+	}
+}
+
+// scriptSetStore: set-store FILE URL changes store.url in a configuration.
+func scriptSetStore(ts *testscript.TestScript, _ bool, args []string) {
+	line := regexp.MustCompile(`(?m)^url = .*$`)
+	text := line.ReplaceAllLiteralString(ts.ReadFile(args[0]), "url = "+strconv.Quote(args[1]))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }

@@ -21,11 +21,14 @@ func OpenReadOnly(path string) (*sql.DB, error) { return openExisting(path, "que
 // OpenExclusive opens an existing database on one connection and keeps all
 // others out until it is closed. ErrInUse.
 func OpenExclusive(ctx context.Context, path string) (*sql.DB, error) {
-	db, err := openExisting(path, "busy_timeout(0)", "locking_mode(EXCLUSIVE)", "foreign_keys(0)")
+	db, err := openExisting(path, "locking_mode(EXCLUSIVE)", "foreign_keys(0)")
 	if err != nil {
 		return nil, err
 	}
-	_, err = db.ExecContext(ctx, `BEGIN EXCLUSIVE; COMMIT`)
+	_, err = db.ExecContext(ctx, `PRAGMA busy_timeout = 500`) // a connection that is just being closed
+	if err == nil {
+		_, err = db.ExecContext(ctx, `BEGIN EXCLUSIVE; COMMIT`)
+	}
 	if err == nil {
 		return db, nil
 	}
