@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,9 +13,6 @@ import (
 	"quicprochat/server/storage"
 )
 
-// inviteTokenSize is in bytes.
-const inviteTokenSize = 16
-
 const (
 	// labelDigits is how much of an invite's hash stands for it.
 	labelDigits = 8
@@ -24,13 +20,8 @@ const (
 	maxInvites = 10_000
 )
 
-var (
-	// ErrInviteTerms is returned by CreateInvite for an invite that nobody
-	// could use.
-	ErrInviteTerms = errors.New("server: an invite needs at least one use and a time in which it is valid")
-	// ErrInviteAmbiguous: a label stands for more than one invite.
-	ErrInviteAmbiguous = errors.New("server: the label stands for more than one invite: give the link instead")
-)
+// ErrInviteAmbiguous: a label stands for more than one invite.
+var ErrInviteAmbiguous = errors.New("server: the label stands for more than one invite: give the link instead")
 
 // Invite is an invite that can be used.
 type Invite struct {
@@ -43,22 +34,6 @@ type Invite struct {
 }
 
 func label(hash storage.InviteHash) string { return hex.EncodeToString(hash[:])[:labelDigits] }
-
-// CreateInvite makes an invite for so many accounts, valid for so long, and
-// returns its link. The server need not be started; another process may have
-// the same database open. ErrInviteTerms.
-func (s *Server) CreateInvite(ctx context.Context, uses int, ttl time.Duration) (link string, err error) {
-	if uses < 1 || ttl <= 0 {
-		return "", ErrInviteTerms
-	}
-	token := make([]byte, inviteTokenSize)
-	rand.Read(token)
-	err = s.store.CreateInvite(ctx, storage.Invite{Hash: auth.HashInvite(token), Uses: uses, Expires: s.now().Add(ttl)})
-	if err != nil {
-		return "", fmt.Errorf("storing the invite: %w", err)
-	}
-	return s.Link(token), nil
-}
 
 // Invites lists the invites that can be used, those that expire first first.
 func (s *Server) Invites(ctx context.Context) ([]Invite, error) {

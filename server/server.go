@@ -6,6 +6,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 
 	"quicprochat/core/version"
 	"quicprochat/core/wire"
+	"quicprochat/server/auth"
 	"quicprochat/server/blob"
 	"quicprochat/server/bus"
 	"quicprochat/server/config"
@@ -37,8 +39,15 @@ func DefaultConfig() Config { return config.Default() }
 // blobFolder holds blobs, in the data folder.
 const blobFolder = blob.FolderName
 
+// inviteTokenSize is in bytes.
+const inviteTokenSize = 16
+
 // ErrRunning is returned by Start where the server was started before.
 var ErrRunning = errors.New("server: already started")
+
+// ErrInviteTerms is returned by CreateInvite for an invite that nobody could
+// use.
+var ErrInviteTerms = errors.New("server: an invite needs at least one use and a time in which it is valid")
 
 // ErrNoBucket is returned by Start where the configuration names a bucket for
 // blobs and this program has opened none.
@@ -199,6 +208,22 @@ func (s *Server) linkPort() int {
 		return udp.Port
 	}
 	return port
+}
+
+// CreateInvite makes an invite for so many accounts, valid for so long, and
+// returns its link. The server need not be started; another process may have
+// the same database open. ErrInviteTerms.
+func (s *Server) CreateInvite(ctx context.Context, uses int, ttl time.Duration) (link string, err error) {
+	if uses < 1 || ttl <= 0 {
+		return "", ErrInviteTerms
+	}
+	token := make([]byte, inviteTokenSize)
+	rand.Read(token)
+	err = s.store.CreateInvite(ctx, storage.Invite{Hash: auth.HashInvite(token), Uses: uses, Expires: s.now().Add(ttl)})
+	if err != nil {
+		return "", fmt.Errorf("storing the invite: %w", err)
+	}
+	return s.Link(token), nil
 }
 
 // Shutdown says goodbye to everybody, lets calls under way finish, and closes

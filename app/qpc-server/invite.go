@@ -2,29 +2,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/skip2/go-qrcode"
 
-	"quicprochat/server"
 	"quicprochat/server/config"
-	"quicprochat/server/storage"
 )
 
 // inviteTerms say what a new invite allows.
 type inviteTerms struct {
 	Uses int           `default:"1" help:"How many accounts can be created with the link."`
 	TTL  time.Duration `name:"ttl" default:"168h" help:"How long the link is valid."`
-}
-
-// inviteCmds are "invite", which makes one, and what else can be done.
-type inviteCmds struct {
-	Create inviteCmd       `cmd:"" default:"withargs" help:"Make an invite link (what \"invite\" alone does)."`
-	List   inviteListCmd   `cmd:"" help:"List the invites that can be used."`
-	Revoke inviteRevokeCmd `cmd:"" help:"End an invite for those who have not used it."`
 }
 
 type inviteCmd struct {
@@ -35,9 +25,12 @@ type inviteCmd struct {
 
 // Run prints the link alone on standard output.
 func (cmd *inviteCmd) Run(c *console) error {
-	cfg, err := cmd.loadExisting(c.environ)
+	cfg, err := cmd.load(c.environ)
 	if err != nil {
 		return err
+	}
+	if !isSetUp(cfg) {
+		return fmt.Errorf("there is no server in %s: set one up with \"qpc-server quickstart\", or name its folder", cfg.DataDir)
 	}
 	link, err := makeLink(cfg, cmd.inviteTerms)
 	if err != nil {
@@ -56,79 +49,15 @@ func makeLink(cfg config.Config, terms inviteTerms) (link string, err error) {
 	if cfg.LinkPort() == 0 {
 		return "", fmt.Errorf("listen = %q takes any free port: set public_port, so that a link can name one", cfg.Listen)
 	}
-	err = withServer(cfg, func(s *server.Server) (err error) {
-		link = s.Link(nil)
-		if cfg.Registration == config.RegistrationInvite {
-			link, err = s.CreateInvite(context.Background(), terms.Uses, terms.TTL)
-		}
-		return err
-	})
-	return link, err
-}
-
-type inviteListCmd struct {
-	settings
-	JSON bool `name:"json" help:"Print JSON."`
-}
-
-// Run lists invites by their labels. The links themselves are known to nobody
-// but those who have them.
-func (cmd *inviteListCmd) Run(c *console) error {
-	cfg, err := cmd.loadExisting(c.environ)
-	if err != nil {
-		return err
-	}
-	return withServer(cfg, func(s *server.Server) error {
-		invites, err := s.Invites(context.Background())
-		if err != nil {
-			return err
-		}
-		if cmd.JSON {
-			return c.printJSON(invites)
-		}
-		if len(invites) == 0 {
-			fmt.Fprintln(c.out, "There is no invite that can be used.")
-		}
-		for _, i := range invites {
-			fmt.Fprintf(c.out, "%s  for %d account(s) until %s\n", i.Label, i.UsesLeft, i.Expires.Local().Format("2 January 2006 15:04"))
-		}
-		return nil
-	})
-}
-
-type inviteRevokeCmd struct {
-	settings
-	Invite []string `arg:"" placeholder:"INVITE" help:"Its label from \"invite list\", or its link."`
-}
-
-// Run ends invites.
-func (cmd *inviteRevokeCmd) Run(c *console) error {
-	cfg, err := cmd.loadExisting(c.environ)
-	if err != nil {
-		return err
-	}
-	return withServer(cfg, func(s *server.Server) error {
-		for _, name := range cmd.Invite {
-			err := s.RevokeInvite(context.Background(), name)
-			if errors.Is(err, storage.ErrInviteUnknown) {
-				return fmt.Errorf("there is no such invite that can be used: \"qpc-server invite list\" shows them")
-			}
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(c.out, "The invite is revoked. Accounts that were created with it stay.")
-		}
-		return nil
-	})
-}
-
-// withServer opens the server of cfg beside one that may be running.
-func withServer(cfg config.Config, use func(*server.Server) error) error {
 	s, err := newServer(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return err
+		return "", err
 	}
-	return shutdown(s, use(s))
+	defer func() { err = shutdown(s, err) }()
+	if cfg.Registration == config.RegistrationInvite {
+		return s.CreateInvite(context.Background(), terms.Uses, terms.TTL)
+	}
+	return s.Link(nil), nil
 }
 
 func printQR(c *console, link string) error {

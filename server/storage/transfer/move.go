@@ -51,8 +51,12 @@ func ToPostgres(ctx context.Context, path string, url storage.URL, keyHash []byt
 		return err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // does nothing after the commit
+	fresh, err := newContents(ctx)
+	if err != nil {
+		return fmt.Errorf("make an empty database to compare with: %w", err)
+	}
 	to := &postgresEnd{tx: tx}
-	if err := to.claim(ctx, keyHash); err != nil {
+	if err := to.claim(ctx, fresh, keyHash); err != nil {
 		return err
 	}
 	if err := transfer(ctx, sqliteEnd{from}, to, report); err != nil {
@@ -94,9 +98,55 @@ func makeTables(ctx context.Context, url storage.URL) error {
 	return s.Close()
 }
 
-// claim locks all tables, makes sure that they are empty, and leaves the hash
+// asNew tells whether a table holds what a new database has in it.
+func (e *postgresEnd) asNew(ctx context.Context, t table, fresh digest) (bool, error) {
+	var rows int64
+	err := e.tx.QueryRow(ctx, fmt.Sprintf(`SELECT count(*) FROM (SELECT FROM %s LIMIT %d) AS first`, quote(t.name), fresh.rows+1)).Scan(&rows)
+	if err != nil || rows != fresh.rows || rows == 0 {
+		return err == nil && rows == fresh.rows, err
+	}
+	found, err := digestOf(ctx, e, t)
+	return found == fresh, err
+}
+
+// newContents gives what a new database has in its tables.
+func newContents(ctx context.Context) (fresh map[string]digest, err error) {
+	dir, err := os.MkdirTemp("", "qpc-new-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "new.db")
+	if err := makeFile(ctx, path); err != nil {
+		return nil, err
+	}
+	file, err := sqlite.OpenReadOnly(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	conn, err := file.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	end := sqliteEnd{conn}
+	s, err := end.schema(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fresh = make(map[string]digest)
+	for _, t := range s.order() {
+		if fresh[t.name], err = digestOf(ctx, end, t); err != nil {
+			return nil, err
+		}
+	}
+	return fresh, nil
+}
+
+// claim locks all tables, makes sure that they are as new, and leaves the hash
 // of the server's keys.
-func (e *postgresEnd) claim(ctx context.Context, keyHash []byte) error {
+func (e *postgresEnd) claim(ctx context.Context, fresh map[string]digest, keyHash []byte) error {
 	s, err := e.schema(ctx)
 	if err != nil {
 		return fmt.Errorf("read schema: %w", err)
@@ -105,15 +155,14 @@ func (e *postgresEnd) claim(ctx context.Context, keyHash []byte) error {
 		return err
 	}
 	for _, t := range s.order() {
-		var filled bool
-		_, err := e.tx.Exec(ctx, `LOCK TABLE `+quote(t.name)+` IN ACCESS EXCLUSIVE MODE`)
-		if err == nil {
-			err = e.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM `+quote(t.name)+`)`).Scan(&filled)
-		}
-		if err != nil {
+		if _, err := e.tx.Exec(ctx, `LOCK TABLE `+quote(t.name)+` IN ACCESS EXCLUSIVE MODE`); err != nil {
 			return fmt.Errorf("%w (%w)", postgres.ErrInUse, err)
 		}
-		if filled {
+		isNew, err := e.asNew(ctx, t, fresh[t.name])
+		if err != nil {
+			return err
+		}
+		if !isNew {
 			return ErrNotEmpty
 		}
 	}
@@ -205,13 +254,17 @@ func readPostgres(ctx context.Context, url storage.URL, path string, o Options, 
 	return fillFile(ctx, &postgresEnd{tx: tx}, path, report)
 }
 
-// fillFile makes a database file and fills it.
-func fillFile(ctx context.Context, from database, path string, report func(Progress)) (err error) {
+func makeFile(ctx context.Context, path string) error {
 	made, err := sqlite.Open(ctx, path, storage.DefaultLimits())
 	if err != nil {
 		return err
 	}
-	if err := made.Close(); err != nil {
+	return made.Close()
+}
+
+// fillFile makes a database file and fills it.
+func fillFile(ctx context.Context, from database, path string, report func(Progress)) (err error) {
+	if err := makeFile(ctx, path); err != nil {
 		return err
 	}
 	file, err := sqlite.OpenExclusive(ctx, path)

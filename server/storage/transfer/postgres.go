@@ -27,7 +27,7 @@ func (e *postgresEnd) schema(ctx context.Context) (s schema, err error) {
 		return s, err
 	}
 	_, err = pgx.ForEachRow(found, []any{&name, &column, &kind}, func() error {
-		if name == versionTable || slices.Contains(onlyPostgres, name) {
+		if name == versionTable || slices.Contains(onlyPostgres, name) || postgresAlone[name] == column {
 			return nil
 		}
 		s.add(name, column)
@@ -92,6 +92,11 @@ func (r *postgresRows) next() ([]any, error) {
 		}
 	}
 	return row, nil
+}
+
+func (e *postgresEnd) clear(ctx context.Context, t table) error {
+	_, err := e.tx.Exec(ctx, `DELETE FROM `+quote(t.name))
+	return err
 }
 
 func (e *postgresEnd) write(ctx context.Context, t table, next nextRow) error {

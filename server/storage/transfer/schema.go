@@ -14,11 +14,17 @@ import (
 // is written for the keys at hand.
 var onlyPostgres = []string{"server"}
 
-// derived is what SQLite keeps of what other columns say, with the statement
-// that fills it in.
-var derived = map[string]map[string]string{
-	"channels": {"addresses": `UPDATE channels SET addresses = (SELECT count(*) FROM channel_addresses WHERE channel = channels.number)`},
+// uncarried are columns that say what other columns say, or always the same.
+// SQLite's are inserted as insert, and filled in by fill behind all tables;
+// PostgreSQL's fill themselves in.
+type uncarried struct{ insert, fill string }
+
+var sqliteAlone = map[string]map[string]uncarried{
+	"channels":   {"addresses": {"0", `UPDATE channels SET addresses = (SELECT count(*) FROM channel_addresses WHERE channel = channels.number)`}},
+	"moderation": {"one": {insert: "1"}},
 }
+
+var postgresAlone = map[string]string{"moderation": "single"}
 
 // packed is a column of SQLite's that holds two, with how to read and write it.
 type packedColumn struct {

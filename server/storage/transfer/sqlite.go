@@ -21,9 +21,9 @@ func (e sqliteEnd) schema(ctx context.Context) (s schema, err error) {
 	}
 	for _, c := range columns {
 		name, column := c[0], c[1]
-		_, isDerived := derived[name][column]
+		_, alone := sqliteAlone[name][column]
 		switch p := packed[name]; {
-		case isDerived:
+		case alone:
 		case p.column == column:
 			for _, part := range p.parts {
 				s.add(name, part)
@@ -104,6 +104,11 @@ func orEOF(err error) error {
 	return err
 }
 
+func (e sqliteEnd) clear(ctx context.Context, t table) error {
+	_, err := e.conn.ExecContext(ctx, `DELETE FROM `+quote(t.name))
+	return err
+}
+
 func (e sqliteEnd) write(ctx context.Context, t table, next nextRow) error {
 	statement, arguments := e.insertion(t)
 	insert, err := e.conn.PrepareContext(ctx, statement)
@@ -144,8 +149,8 @@ func (e sqliteEnd) insertion(t table) (statement string, arguments []int) {
 			arguments = append(arguments, slices.Index(t.columns, part))
 		}
 	}
-	for column := range derived[t.name] {
-		columns, values = append(columns, quote(column)), append(values, "0")
+	for column, alone := range sqliteAlone[t.name] {
+		columns, values = append(columns, quote(column)), append(values, alone.insert)
 	}
 	return fmt.Sprintf(`INSERT INTO %s (%s) VALUES (%s)`, quote(t.name), strings.Join(columns, ", "), strings.Join(values, ", ")), arguments
 }
@@ -169,9 +174,9 @@ func (e sqliteEnd) counters(ctx context.Context) (map[string]int64, error) {
 }
 
 func (e sqliteEnd) finish(ctx context.Context, counters map[string]int64) error {
-	for _, columns := range derived {
-		for _, statement := range columns {
-			if _, err := e.conn.ExecContext(ctx, statement); err != nil {
+	for _, columns := range sqliteAlone {
+		for _, alone := range columns {
+			if _, err := e.conn.ExecContext(ctx, alone.fill); err != nil {
 				return err
 			}
 		}

@@ -38,6 +38,8 @@ type database interface {
 	schema(ctx context.Context) (schema, error)
 	// read streams a table.
 	read(ctx context.Context, t table) (rows, error)
+	// clear empties a table, of the rows that a new database has.
+	clear(ctx context.Context, t table) error
 	// write appends rows to a table.
 	write(ctx context.Context, t table, next nextRow) error
 	// counters give the highest number ever given out, by table. They outlive
@@ -66,6 +68,9 @@ func transfer(ctx context.Context, from, to database, report func(Progress)) err
 	}
 	digests := make([]digest, len(tables))
 	for i, t := range tables {
+		if err := to.clear(ctx, t); err != nil {
+			return fmt.Errorf("clear table %s: %w", t.name, err)
+		}
 		err := readAll(ctx, from, t, func(next nextRow) error { return to.write(ctx, t, digests[i].over(next)) })
 		if err != nil {
 			return fmt.Errorf("copy table %s: %w", t.name, err)

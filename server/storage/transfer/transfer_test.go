@@ -73,6 +73,9 @@ func fill(t testing.TB, path string, n int) {
 	}
 	exec(`BEGIN`)
 	for _, name := range tablesOf(t, db) {
+		if fillOne(t, db, name) {
+			continue
+		}
 		for i := 1; i <= n; i++ {
 			columns, values := rowOf(t, db, name, i, i == n)
 			marks := strings.TrimSuffix(strings.Repeat("?,", len(columns)), ",")
@@ -83,6 +86,24 @@ func fill(t testing.TB, path string, n int) {
 	exec(`UPDATE channels SET addresses = (SELECT count(*) FROM channel_addresses WHERE channel = number)`)
 	exec(`UPDATE sqlite_sequence SET seq = 5000 WHERE name = 'channels'`) // later ones were deleted
 	exec(`INSERT INTO blob_quotas (quota, day, used) VALUES (x'', ?, ?)`, int64(1)<<62, int64(-1))
+}
+
+// fillOne changes the row that a new database has in a table.
+func fillOne(t testing.TB, db *sql.DB, name string) bool {
+	t.Helper()
+	var filled bool
+	must(t, db.QueryRowContext(t.Context(), `SELECT EXISTS (SELECT 1 FROM `+name+`)`).Scan(&filled))
+	if !filled {
+		return false
+	}
+	columns, _ := rowOf(t, db, name, 1, false)
+	for _, column := range columns {
+		if column != "one" {
+			_, err := db.ExecContext(t.Context(), `UPDATE `+name+` SET `+column+` = 77`)
+			must(t, err)
+		}
+	}
+	return true
 }
 
 func tablesOf(t testing.TB, db *sql.DB) (names []string) {
@@ -165,7 +186,7 @@ func TestEveryTableIsCarried(t *testing.T) {
 		t.Errorf("%d tables, carried %d", len(tables), len(seen))
 	}
 	for _, p := range seen {
-		if !slices.Contains(tables, p.Table) || p.Rows < 40 {
+		if !slices.Contains(tables, p.Table) || p.Rows < 40 && p.Rows != 1 {
 			t.Errorf("%s: %d rows", p.Table, p.Rows)
 		}
 	}
