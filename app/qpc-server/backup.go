@@ -155,7 +155,7 @@ func (cmd *backupCmd) tell(c *console, path string, s backup.Summary) {
 type restoreCmd struct {
 	settings
 	keyFlags
-	File  string `arg:"" type:"existingfile" placeholder:"FILE" help:"Backup to bring back."`
+	File  string `arg:"" type:"path" placeholder:"FILE" help:"Backup to bring back."`
 	Force bool   `help:"Bring back what does not fit together, too."`
 }
 

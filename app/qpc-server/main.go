@@ -36,13 +36,7 @@ func main() {
 
 func run(args []string, c *console) int {
 	status := -1
-	parser := kong.Must(&cli{},
-		kong.Name("qpc-server"),
-		kong.Description("The quicprochat server. \"qpc-server quickstart\" is where to begin."),
-		kong.Writers(c.out, c.err),
-		kong.Exit(func(code int) { status = code }),
-		kong.UsageOnError(),
-	)
+	parser := newParser(c, func(code int) { status = code })
 	ctx, err := parser.Parse(args)
 	if status >= 0 {
 		return status
@@ -56,4 +50,14 @@ func run(args []string, c *console) int {
 		return 1
 	}
 	return 0
+}
+
+func newParser(c *console, exit func(int)) *kong.Kong {
+	return kong.Must(&cli{},
+		kong.Name("qpc-server"),
+		kong.Description("The quicprochat server. \"qpc-server quickstart\" is where to begin."),
+		kong.Writers(c.out, c.err),
+		kong.Exit(exit),
+		kong.UsageOnError(),
+	)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -19,6 +20,7 @@ type quickstartCmd struct {
 	SystemdUnit  string `type:"path" placeholder:"FILE" help:"Write a systemd unit to this file (root on a systemd machine gets one by default)."`
 	NoSystemd    bool   `help:"Write no systemd unit."`
 	NoQR         bool   `name:"no-qr" help:"Do not show the invite link as a QR code."`
+	Once         bool   `help:"Where a server is set up already, do nothing, and do not fail."`
 }
 
 // Run sets up a server and starts nothing. It refuses to touch a server that
@@ -29,7 +31,10 @@ func (cmd *quickstartCmd) Run(c *console) error {
 	if path == "" {
 		path = defaultConfigPath()
 	}
-	if _, err := os.Stat(path); err == nil {
+	if _, err := os.Stat(path); err == nil && cmd.Once {
+		fmt.Fprintf(c.out, "%s exists, so a server is set up already.\n", path)
+		return nil
+	} else if err == nil {
 		return fmt.Errorf("%s exists, so a server is set up already: \"qpc-server invite\" makes further links, \"qpc-server check\" looks it over", path)
 	}
 	cfg, err := cmd.newConfig(c.environ)
@@ -104,14 +109,25 @@ func (cmd *quickstartCmd) setUpService(c *console, configPath string, cfg config
 		unit = defaultUnitPath
 	}
 	if unit == "" || cmd.NoSystemd {
-		fmt.Fprintf(c.out, "Start it with: qpc-server serve --config %s\n", configPath)
+		fmt.Fprintf(c.out, "Run it now:    qpc-server serve --config %s\n", configPath)
 		return nil
 	}
 	if err := writeUnit(unit, configPath, cfg.DataDir); err != nil {
 		return fmt.Errorf("writing the systemd unit: %w", err)
 	}
-	fmt.Fprintf(c.out, "systemd unit:  %s\nStart it with: systemctl daemon-reload && systemctl enable --now %s\n", unit, filepath.Base(unit))
+	fmt.Fprintf(c.out, "systemd unit:  %s\nRun it now:    systemctl daemon-reload && systemctl enable --now %s\n", unit, filepath.Base(unit))
 	return nil
+}
+
+// reach says what has to be so that people find the server.
+func reach(cfg config.Config) string {
+	port := cfg.LinkPort()
+	text := fmt.Sprintf("People must reach the server at %s, UDP port %d:\n", cfg.LinkHost(), port)
+	text += fmt.Sprintf("  * a firewall lets UDP port %d in (ufw allow %d/udp; at a hosting company, its own firewall, too)\n", port, port)
+	if ip, err := netip.ParseAddr(cfg.LinkHost()); err == nil && (ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast()) || cfg.LinkHost() == "localhost" {
+		text += fmt.Sprintf("  * %s is known in this network only: for people elsewhere, forward UDP port %d on the router to this machine,\n    set public_host to the router's name or address, and make a new link with \"qpc-server invite\"\n", cfg.LinkHost(), port)
+	}
+	return text + "\"qpc-server check\" looks everything over, and says in words what is wrong.\n"
 }
 
 func (cmd *quickstartCmd) showLink(c *console, cfg config.Config, link string) error {
@@ -126,6 +142,6 @@ func (cmd *quickstartCmd) showLink(c *console, cfg config.Config, link string) e
 			return err
 		}
 	}
-	fmt.Fprintf(c.out, "People reach the server at %s, UDP port %d. If that is not right, change public_host in the configuration.\n", cfg.LinkHost(), cfg.LinkPort())
+	fmt.Fprint(c.out, reach(cfg))
 	return nil
 }

@@ -22,7 +22,7 @@ import (
 type verifyCmd struct {
 	settings
 	keyFlags
-	Backup   string `arg:"" optional:"" type:"existingfile" placeholder:"FILE" help:"A backup to verify, instead of the server's data."`
+	Backup   string `arg:"" optional:"" type:"path" placeholder:"FILE" help:"A backup to verify, instead of the server's data."`
 	Contents bool   `help:"Read all files that people sent and compare them with their hashes. Always done for a backup."`
 	JSON     bool   `name:"json" help:"Print JSON."`
 }
