@@ -89,7 +89,7 @@ type Source struct {
 
 // keyFiles are those of the data folder that are never made again.
 func keyFiles() []string {
-	return []string{secrets.OPAQUEFile, secrets.AddressFile, secrets.StorageFile, secrets.LoginFile, "server.crt", "server.key"}
+	return append(secrets.Files(), "server.crt", "server.key")
 }
 
 // Write writes a backup to w. The server may run.
