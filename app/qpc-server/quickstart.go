@@ -51,7 +51,7 @@ func (cmd *quickstartCmd) Run(c *console) error {
 	if err := writeConfig(path, cfg); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
-	fmt.Fprintf(c.out, "Configuration: %s\nKeys and data: %s (keep a backup; losing it loses every account)\n", path, cfg.DataDir)
+	fmt.Fprintf(c.out, "Configuration: %s\nKeys and data: %s (losing it loses every account: \"qpc-server backup\" makes a backup)\n", path, cfg.DataDir)
 	if cfg.Store.URL.HasPassword() {
 		fmt.Fprintln(c.out, "It holds the database's password, so only you can read the configuration. Where the server runs as another user, let that one read it.")
 	}
