@@ -207,6 +207,15 @@ func TestPostgres(t *testing.T) {
 	if n := count(t, back, `SELECT count(*) FROM accounts`); n != 4 {
 		t.Errorf("%d accounts", n)
 	}
+
+	must(t, folder.Delete(t.Context(), blob.Key(storage.BlobName{2}, 0)))
+	if _, err := backup.Write(t.Context(), io.Discard, s); err == nil || !strings.Contains(err.Error(), "contents are missing") {
+		t.Errorf("contents missing: %v", err)
+	}
+	must(t, live.DeleteBlob(t.Context(), storage.BlobName{2}))
+	if summary, err := backup.Write(t.Context(), io.Discard, s); err != nil || summary.Objects != 3 {
+		t.Errorf("deleted: %+v, %v", summary, err)
+	}
 }
 
 // A backup that was made while others write is sound, and has everything from

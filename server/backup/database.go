@@ -10,8 +10,10 @@ import (
 	"runtime"
 
 	"quicprochat/server/blob"
+	"quicprochat/server/config"
 	"quicprochat/server/secrets"
 	"quicprochat/server/storage"
+	"quicprochat/server/storage/postgres"
 	"quicprochat/server/storage/sqlite"
 	"quicprochat/server/storage/transfer"
 	"quicprochat/server/verify"
@@ -99,23 +101,34 @@ func (a *archive) addObject(ctx context.Context, folder *blob.Folder, c verify.C
 // markGone makes sure that a blob without contents was deleted meanwhile, and
 // notes it in the copy, where it is cleared away like any other.
 func (a *archive) markGone(ctx context.Context, s Source, snapshot *sql.DB, name storage.BlobName) error {
-	gone := true
-	if s.Config.Store.URL == "" {
-		live, err := sqlite.OpenReadOnly(filepath.Join(s.Config.DataDir, secrets.DatabaseName))
-		if err != nil {
-			return err
-		}
-		gone, err = verify.Gone(ctx, live, name)
-		if err := errors.Join(err, live.Close()); err != nil {
-			return err
-		}
+	gone, err := goneNow(ctx, s.Config, name)
+	if err != nil {
+		return err
 	}
 	if !gone {
 		return errMissing
 	}
 	a.summary.Gone++
-	_, err := snapshot.ExecContext(ctx, `UPDATE blobs SET state = 2, due = 0, hash = NULL WHERE name = ?`, name[:])
+	_, err = snapshot.ExecContext(ctx, `UPDATE blobs SET state = 2, due = 0, hash = NULL WHERE name = ?`, name[:])
 	return err
+}
+
+// goneNow asks the live database whether a blob is gone.
+func goneNow(ctx context.Context, cfg config.Config, name storage.BlobName) (gone bool, err error) {
+	if cfg.Store.URL == "" {
+		live, err := sqlite.OpenReadOnly(filepath.Join(cfg.DataDir, secrets.DatabaseName))
+		if err != nil {
+			return false, err
+		}
+		gone, err = verify.Gone(ctx, live, name)
+		return gone, errors.Join(err, live.Close())
+	}
+	conn, err := postgres.Dial(ctx, cfg.Store.URL, transfer.Name)
+	if err != nil {
+		return false, err
+	}
+	err = conn.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM blobs WHERE name = $1 AND state <> 2)`, name[:]).Scan(&gone)
+	return gone, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
 }
 
 // syncDir makes durable what was made in a folder or moved there.
