@@ -61,6 +61,11 @@ type Server struct {
 	cert  tls.Certificate
 	store storage.Store
 	open  OpenStore // nil: there is only the file
+	bus   bus.Bus
+
+	openBus OpenBus // nil: there is only this node
+	missed  chan struct{}
+	pause   func() time.Duration // between looks for what the bus lost
 
 	limiter  *ratelimit.Limiter
 	sessions *session.Registry
@@ -103,7 +108,7 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, log: log, now: time.Now, sessions: session.NewRegistry(nil), ended: make(chan struct{})}
+	s := &Server{cfg: cfg, log: log, now: time.Now, missed: make(chan struct{}, 1), pause: pause, ended: make(chan struct{})}
 	for _, option := range options {
 		option(s)
 	}
@@ -123,8 +128,12 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	if err := s.openObjects(); err != nil {
 		return nil, errors.Join(fmt.Errorf("folder of blobs: %w", err), s.store.Close())
 	}
-	if err := s.wire(keys, bus.New()); err != nil {
-		return nil, errors.Join(err, s.store.Close())
+	s.sessions = session.NewRegistry(s.store, relay{s})
+	if err := s.connectBus(keys); err != nil {
+		return nil, errors.Join(err, s.objects.Close(), s.store.Close())
+	}
+	if err := s.wire(keys, s.bus); err != nil {
+		return nil, errors.Join(err, s.bus.Close(), s.objects.Close(), s.store.Close())
 	}
 	return s, nil
 }
@@ -149,6 +158,9 @@ func (s *Server) Start() error {
 	if _, folder := s.objects.(*blob.Folder); folder && s.cfg.BlobURL != "" {
 		return ErrNoBucket
 	}
+	if s.cfg.Bus.URL != "" && s.openBus == nil {
+		return ErrNoBus
+	}
 	socket, err := wire.Listen(s.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", s.cfg.Listen, err)
@@ -157,6 +169,7 @@ func (s *Server) Start() error {
 	s.addr, s.stop = socket.LocalAddr(), stop
 	s.tasks.Go(func() { s.serve(ctx, socket) })
 	s.tasks.Go(func() { s.tidy(ctx) })
+	s.tasks.Go(func() { s.catchUp(ctx) })
 	s.log.Info("server started", "listen", s.addr.String(), "version", version.Version, "registration", string(s.cfg.Registration))
 	return nil
 }
@@ -253,7 +266,7 @@ func (s *Server) close(stop context.CancelFunc) error {
 	}
 	s.tasks.Wait()
 	s.queues.Close()
-	err := errors.Join(s.serveErr, s.objects.Close(), s.store.Close())
+	err := errors.Join(s.serveErr, s.bus.Close(), s.objects.Close(), s.store.Close())
 	s.log.Info("server stopped")
 	return err
 }

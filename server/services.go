@@ -24,7 +24,7 @@ import (
 )
 
 // wire makes the services and gives their methods to the router.
-func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
+func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 	passwords, err := opaque.NewServer(opaque.DefaultConfig(), k.OPAQUE)
 	if err != nil {
 		return fmt.Errorf("OPAQUE: %w", err)
@@ -69,5 +69,6 @@ func (s *Server) info() *qpcv1.InfoResponse {
 		Version:             version.Version,
 		Registration:        modes[s.cfg.Registration],
 		MaxChannelAddresses: uint32(s.cfg.Limits.ChannelAddresses),
+		MaxBlobSize:         uint64(s.cfg.Limits.BlobSize),
 	}
 }

@@ -34,8 +34,11 @@ func (cmd *checkCmd) Run(c *console) error {
 				return
 			}
 		}
-		if cfg.BlobURL != "" {
-			yield(bucketFinding(ctx, cfg.BlobURL))
+		if cfg.BlobURL != "" && !yield(bucketFinding(ctx, cfg.BlobURL)) {
+			return
+		}
+		if cfg.Bus.URL != "" {
+			yield(busFinding(ctx, cfg.Bus))
 		}
 	}, cmd.JSON)
 }

@@ -50,7 +50,7 @@ func environment(t *testing.T, environ map[string]string) {
 		}
 		key := strings.ToLower(strings.TrimPrefix(name, "QPC_"))
 		known := slices.ContainsFunc(config.Keys(), func(path string) bool { return strings.ReplaceAll(path, ".", "_") == key })
-		if !known && name != "QPC_CONFIG" && name != "QPC_BUS_URL" {
+		if !known && name != "QPC_CONFIG" {
 			t.Errorf("%s is no setting", name)
 		}
 		pairs = append(pairs, name+"="+value)

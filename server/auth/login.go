@@ -53,7 +53,7 @@ func (s *Service) loginFinish(ctx context.Context, p *wire.Peer, req *qpcv1.Logi
 		return nil, errLoginFailed
 	}
 	clear(sessionKey) // the TLS connection carries on by itself
-	if err := s.Sessions.BindAccount(p, x.account.ID); err != nil {
+	if err := s.Sessions.BindAccount(p, x.account.ID, x.account.Record); err != nil {
 		return nil, err
 	}
 	// An end of the account between LoginStart and the binding found no

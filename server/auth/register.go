@@ -100,9 +100,8 @@ func (s *Service) registerFinish(ctx context.Context, p *wire.Peer, req *qpcv1.R
 		return nil, registrationError(err)
 	}
 	// Whoever just proved the account key vouches for the device.
-	err = s.Sessions.Bind(p, deviceOf(cert, first.Queue))
-	if err != nil {
-		return nil, err
+	if err := s.Sessions.Bind(ctx, p, deviceOf(cert, first.Queue)); err != nil {
+		return nil, deviceError(err)
 	}
 	s.Log.InfoContext(ctx, "account created")
 	return &qpcv1.RegisterFinishResponse{}, nil

@@ -32,6 +32,7 @@ type Store interface {
 	QueueStore
 	ChannelStore
 	BlobStore
+	SessionStore
 
 	// Expire deletes what is out of time at now: queue items, records of
 	// posted items, KeyPackages, invites, channels without activity, and counts
@@ -138,6 +139,10 @@ type QueueStore interface {
 	// LastSeq gives the newest seq that was assigned in a queue; 0 in one that
 	// never had an item. ErrUnknownQueue.
 	LastSeq(ctx context.Context, queue QueueID) (uint64, error)
+
+	// LastSeqs is LastSeq for many queues, and leaves out those that do not
+	// exist.
+	LastSeqs(ctx context.Context, queues []QueueID) (map[QueueID]uint64, error)
 
 	// AckItems deletes every item up to and including a seq.
 	// ErrUnknownQueue.

@@ -92,6 +92,8 @@ func CheckFirstSchema(t testing.TB, s storage.Store) {
 	equal(t, "next seq", post(t, s, newPost(firstChannel, 8, "third")).ChannelSeq, 4)
 	equal(t, "one queue", texts(t, s, one.Queue), "second commit third")
 	// what later schemas brought can be used
+	_, err = s.ClaimDevice(t.Context(), firstAccount, one.ID, random16())
+	must(t, err)
 	blob := finishedBlob(t, s)
 	equal(t, "chunks", chunks(t, s, blob.Name), "[0 1 2 3 4]")
 	expireAll(t, s, today.Add(100*day), 100)
