@@ -38,7 +38,7 @@
 //
 // # Bad input
 //
-// No decoder allocates more than twice what has arrived, beyond 64 KiB, and
+// No decoder allocates more than twice what has arrived, beyond 4 KiB, and
 // none takes more than its limit. A malformed frame gets a typed error where
 // there is somebody to answer, its stream is closed and the connection lives
 // on; after more than 16 of them it is dropped. Unknown protobuf fields are
