@@ -67,6 +67,7 @@ func Run(t *testing.T, open Open) {
 		"BlobsTogether":    testBlobsTogether,
 		"Isolation":        testIsolation,
 		"Context":          testContext,
+		"Observe":          testObserve,
 		"Closed":           testClosed,
 		"Model":            testModel,
 	} {
