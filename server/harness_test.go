@@ -90,7 +90,7 @@ func testConfig(t testing.TB) Config {
 	cfg.Listen, cfg.PublicHost = "127.0.0.1:0", "127.0.0.1"
 	cfg.Registration = config.RegistrationOpen
 	fast := config.Rate{PerMinute: 1e9, Burst: 1e9}
-	cfg.Rates = config.Rates{Auth: fast, Lookup: fast, Post: fast, Own: fast, Blob: fast}
+	cfg.Rates = config.Rates{Login: fast, Auth: fast, Lookup: fast, Post: fast, Own: fast, Blob: fast}
 	return cfg
 }
 

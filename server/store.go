@@ -23,7 +23,17 @@ func WithStore(open OpenStore) Option { return func(s *Server) { s.open = open }
 // ErrNoStore: the configuration names a store that this program cannot open.
 var ErrNoStore = errors.New("this program keeps its data in a file only: leave store.url empty, or run qpc-server")
 
+// openStore opens the store and has it watched.
 func (s *Server) openStore(keys *secrets.Secrets) (storage.Store, error) {
+	store, err := s.openPlainStore(keys)
+	if err != nil {
+		return nil, err
+	}
+	store.Observe(s.meters.transaction)
+	return meteredStore{store, s.meters}, nil
+}
+
+func (s *Server) openPlainStore(keys *secrets.Secrets) (storage.Store, error) {
 	ctx, limits := context.Background(), storageLimits(s.cfg.Limits)
 	if s.cfg.Store.URL == "" {
 		return sqlite.Open(ctx, filepath.Join(s.cfg.DataDir, secrets.DatabaseName), limits)

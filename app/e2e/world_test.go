@@ -49,7 +49,7 @@ func newWorld(t testing.TB) *world {
 	cfg.PublicHost = "127.0.0.1"
 	cfg.Registration = config.RegistrationOpen
 	unlimited := config.Rate{PerMinute: 1 << 30, Burst: 1 << 30}
-	cfg.Rates = config.Rates{Auth: unlimited, Lookup: unlimited, Post: unlimited, Own: unlimited, Blob: unlimited}
+	cfg.Rates = config.Rates{Login: unlimited, Auth: unlimited, Lookup: unlimited, Post: unlimited, Own: unlimited, Blob: unlimited}
 	w := &world{t: t, dir: dir, config: cfg}
 	w.start()
 	t.Cleanup(w.stop)

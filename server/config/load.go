@@ -16,8 +16,8 @@ import (
 var ErrNotFound = errors.New("the configuration file does not exist")
 
 // Load reads path over the defaults, then the environment over both, and
-// validates the result. An empty path reads no file. Relative data_dir paths
-// are taken from the file's folder.
+// validates the result. An empty path reads no file. Relative paths in it are
+// taken from the file's folder.
 func Load(path string, environ []string) (Config, error) {
 	c := Default()
 	if path != "" {
@@ -42,8 +42,10 @@ func (c *Config) readFile(path string) error {
 	if err := c.decode(text); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if c.DataDir != "" && !filepath.IsAbs(c.DataDir) {
-		c.DataDir = filepath.Join(filepath.Dir(path), c.DataDir)
+	for _, own := range []*string{&c.DataDir, &c.TLS.Certificate, &c.TLS.Key} {
+		if *own != "" && !filepath.IsAbs(*own) {
+			*own = filepath.Join(filepath.Dir(path), *own)
+		}
 	}
 	return nil
 }
