@@ -28,12 +28,18 @@ func (s *Server) Reload(cfg Config) (restart []string, err error) {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	if err := s.reload(cfg, &restart); err != nil {
-		s.meters.reloads.Add(1, "refused")
-		s.log.Error("the configuration was not reloaded, the old one stays in force", "error", err)
+		s.ReloadFailed(err)
 		return nil, err
 	}
 	s.meters.reloads.Add(1, "ok")
 	return restart, nil
+}
+
+// ReloadFailed notes that there is no configuration to reload, such as because
+// its file cannot be read.
+func (s *Server) ReloadFailed(err error) {
+	s.meters.reloads.Add(1, "refused")
+	s.log.Error("the configuration was not reloaded, the old one stays in force", "error", err)
 }
 
 func (s *Server) reload(cfg Config, restart *[]string) error {
