@@ -67,6 +67,8 @@ func newMeters() *meters {
 		c.Add(0, "ok")
 	}
 	m.transactions.Add(0, "failed")
+	m.posts.Add(0, "stored")
+	m.limited.Add(0, "login")
 	m.reloads.Add(0, "refused")
 	return m
 }
