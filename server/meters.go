@@ -93,6 +93,8 @@ func (m *meters) look(s *Server) {
 		c := s.conns.Counts()
 		return map[string]float64{"total": float64(c.RefusedTotal), "address": float64(c.RefusedAddress), "handshakes": float64(c.RefusedHandshakes)}
 	})
+	set.Value(metrics.Gauge, "qpc_requests_arriving", "Requests that are arriving.", counts(func(c wire.ConnectionCounts) float64 { return float64(c.Reading) }))
+	set.Value(metrics.Counter, "qpc_streams_refused_total", "Requests that were refused unread because too many were arriving.", counts(func(c wire.ConnectionCounts) float64 { return float64(c.RefusedStreams) }))
 	set.Value(metrics.Gauge, "qpc_sessions", "Connected devices.", func() float64 { return float64(s.sessions.Len()) })
 	set.Value(metrics.Gauge, "qpc_subscriptions", "Connected devices that wait for their queue.", func() float64 { return float64(s.queues.Len()) })
 	set.Value(metrics.Gauge, "qpc_rate_buckets", "Buckets of the rate limits in memory.", func() float64 { return float64(s.limiter.Len() + s.logins.Len()) })

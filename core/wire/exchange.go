@@ -38,8 +38,15 @@ type exchange struct {
 func (s *server) serveStream(p *Peer, stream *quic.Stream) {
 	x := &exchange{server: s, peer: p, stream: stream}
 	defer x.release()
+	if !s.opts.Connections.beginRead(p.prefix) {
+		x.seen.Code = qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED
+		stream.CancelRead(streamRefused)
+		stream.CancelWrite(streamRefused)
+		return
+	}
 	_ = stream.SetReadDeadline(time.Now().Add(s.opts.ReadTimeout))
 	req, err := readRequest(stream, x.admit, x.grow)
+	s.opts.Connections.endRead(p.prefix)
 	if err != nil {
 		x.refuse(req.ID, err)
 		stream.CancelRead(streamRefused)

@@ -18,6 +18,7 @@ type Connections struct {
 	maxTotal, maxPerPrefix int
 	maxHandshakes          int
 	perPrefix              map[netip.Prefix]int
+	reading                map[netip.Prefix]int // streams whose request is arriving
 	counts                 ConnectionCounts
 }
 
@@ -30,6 +31,10 @@ type ConnectionCounts struct {
 	// RefusedTotal, RefusedAddress and RefusedHandshakes are how many were
 	// refused because of each bound.
 	RefusedTotal, RefusedAddress, RefusedHandshakes uint64
+	// Reading is how many requests are arriving, and RefusedStreams how many
+	// streams were reset because of their bound.
+	Reading        int
+	RefusedStreams uint64
 	// Validated is how often a client had to prove its address first.
 	Validated uint64
 }
@@ -38,7 +43,7 @@ type ConnectionCounts struct {
 // of one IPv4 address or IPv6 /64, and handshakes that are not made yet. 0
 // means 10000, 512 and 1024.
 func NewConnections(total, perAddress, handshakes int) *Connections {
-	c := &Connections{maxHandshakes: orDefault(handshakes, 1024), perPrefix: map[netip.Prefix]int{}}
+	c := &Connections{maxHandshakes: orDefault(handshakes, 1024), perPrefix: map[netip.Prefix]int{}, reading: map[netip.Prefix]int{}}
 	c.SetLimits(total, perAddress)
 	return c
 }
@@ -133,6 +138,34 @@ func (c *Connections) leave(p *place) {
 	c.counts.Open--
 	if c.perPrefix[p.prefix]--; c.perPrefix[p.prefix] == 0 {
 		delete(c.perPrefix, p.prefix)
+	}
+}
+
+// readingPerConnection is how many requests of each connection that is allowed
+// may be arriving at once, on average. They arrive in one packet as a rule, so
+// that only who sends them slowly on purpose has many.
+const readingPerConnection = 2
+
+// beginRead counts a request that begins to arrive, and refuses it where its
+// network or all together have too many.
+func (c *Connections) beginRead(prefix netip.Prefix) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reading[prefix] >= readingPerConnection*c.maxPerPrefix || c.counts.Reading >= readingPerConnection*c.maxTotal {
+		c.counts.RefusedStreams++
+		return false
+	}
+	c.reading[prefix]++
+	c.counts.Reading++
+	return true
+}
+
+func (c *Connections) endRead(prefix netip.Prefix) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts.Reading--
+	if c.reading[prefix]--; c.reading[prefix] == 0 {
+		delete(c.reading, prefix)
 	}
 }
 
