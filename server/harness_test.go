@@ -81,6 +81,8 @@ type fixture struct {
 	logs  *logBuffer
 	// objects, where set, hold the blobs.
 	objects blob.Objects
+	// options are further ones.
+	options []Option
 }
 
 // testConfig is open to everybody and limits nothing that a test does.
@@ -114,7 +116,7 @@ func startWith(t testing.TB, objects blob.Objects, change ...func(*Config)) *fix
 func (f *fixture) open() {
 	f.t.Helper()
 	log := slog.New(slog.NewTextHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	options := []Option{WithClock(f.clock.now)}
+	options := append([]Option{WithClock(f.clock.now)}, f.options...)
 	if f.objects != nil {
 		options = append(options, WithObjects(f.objects))
 	}
