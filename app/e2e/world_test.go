@@ -43,8 +43,14 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
+	return newWorldAt(t, dir, filepath.Join(dir, "server"))
+}
+
+// newWorldAt is newWorld with a server whose data folder is elsewhere.
+func newWorldAt(t testing.TB, dir, server string) *world {
+	t.Helper()
 	cfg := config.Default()
-	cfg.DataDir = filepath.Join(dir, "server")
+	cfg.DataDir = server
 	cfg.Listen = "127.0.0.1:0"
 	cfg.PublicHost = "127.0.0.1"
 	cfg.Registration = config.RegistrationOpen

@@ -158,7 +158,9 @@ func TestOpsPortTaken(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	go func() { done <- run([]string{"serve", "--config", path}, &console{out: io.Discard, err: log, environ: environ}) }()
+	go func() {
+		done <- run([]string{"serve", "--config", path}, &console{out: io.Discard, err: log, environ: environ})
+	}()
 	log.wait(t, `(ops.listen cannot be listened on)`)
 	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
 		t.Fatal(err)
