@@ -100,6 +100,9 @@ func (s *Server) looks() []look {
 		{partBlobs, func(ctx context.Context) (string, error) { return "the store of files answers", s.objects.Check(ctx) }},
 		{partClock, func(context.Context) (string, error) { return "the clock runs steadily", s.clock.check() }},
 	}
+	if s.busHealth != nil {
+		looks = append(looks, look{partBus, func(context.Context) (string, error) { return "servers hear of each other's messages", s.busHealth() }})
+	}
 	if s.cfg.Store.URL == "" || s.cfg.BlobURL == "" { // else the folder holds keys only
 		looks = append(looks, look{partDisk, s.lookAtDisk})
 	}

@@ -260,3 +260,25 @@ func TestNothingExpiresByAWrongClock(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 }
+
+func TestBusInTrouble(t *testing.T) {
+	f := start(t).inspected()
+	var gone error
+	f.health.looking.Lock()
+	f.busHealth = func() error { return gone }
+	f.health.looking.Unlock()
+	if p := f.part(partBus); !p.OK {
+		t.Errorf("%+v", p)
+	}
+	gone = errors.New("the bus is not connected")
+	for range 5 {
+		if p := f.part(partBus); p.OK || p.Text != "the bus is not connected" {
+			t.Errorf("%+v", p)
+		}
+	}
+	gone = nil
+	if p := f.part(partBus); !p.OK {
+		t.Errorf("%+v", p)
+	}
+	f.wantOnce(partBus)
+}

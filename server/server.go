@@ -66,6 +66,9 @@ type Server struct {
 	inForce   atomic.Pointer[Config]
 	reloading sync.Mutex
 
+	// busHealth tells whether what the bus tells reaches other nodes; nil: there is no telling.
+	busHealth func() error
+
 	meters    *meters
 	troubles  *troubles
 	health    health

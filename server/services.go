@@ -41,6 +41,9 @@ func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
 	s.blobs = blob.New(blob.Options{
 		Store: s.store, Objects: s.objects, QuotaKey: [32]byte(quotaKey), MaxSize: s.cfg.Limits.BlobSize, Now: s.now, Log: s.log,
 	})
+	if between, ok := any(b).(interface{ Health() error }); ok {
+		s.busHealth = between.Health
+	}
 	s.router = wire.NewRouter()
 	for _, service := range []interface{ Register(*wire.Router) }{
 		auth.New(auth.Options{
