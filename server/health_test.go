@@ -235,7 +235,7 @@ func TestNothingExpiresByAWrongClock(t *testing.T) {
 	alice, bob := f.register("alice"), f.register("bob")
 	r := newRoom(f, alice, bob)
 	r.post([]byte("keep me"))
-	elapsed := f.clock.now().Sub(time.Now()) // stands still from here on
+	elapsed := time.Until(f.clock.now()) // stands still from here on
 	f.Server.clock.mu.Lock()
 	f.Server.clock.elapsed = func() time.Duration { return elapsed + time.Since(f.made) }
 	f.Server.clock.mu.Unlock()

@@ -45,8 +45,9 @@
 // skipped, for the sake of newer peers. Frames that take too long to arrive are
 // malformed, and give back the memory of what has arrived. [Connections] and
 // [ServeOptions] bound what all connections together and those of one network
-// can hold, so that whoever floods a server does not keep others from it. A stream keeps its place among a connection's streams until its
-// handler has returned, so resetting streams wins nothing.
+// can hold, so that whoever floods a server does not keep others from it. A
+// stream keeps its place among a connection's streams until its handler has
+// returned, so resetting streams wins nothing.
 //
 // # What callers owe
 //

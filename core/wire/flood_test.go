@@ -70,6 +70,28 @@ var attacks = map[string]func(link Link) error{
 			})
 		})
 	},
+	// Streams that are opened, used and given up, one after the other.
+	"streams": func(link Link) error {
+		n := 0
+		return attack(link, func(c *quic.Conn) error {
+			if n++; n > 8 { // more would only wait for the processor
+				return nil
+			}
+			go func() {
+				frame := AppendRequest(nil, Request{Method: methodID(&qpcv1.HealthRequest{}), ID: 1})
+				for {
+					s, err := c.OpenStreamSync(c.Context())
+					if err != nil {
+						return
+					}
+					_, _ = s.Write(frame)
+					s.CancelRead(1)
+					s.CancelWrite(1)
+				}
+			}()
+			return nil
+		})
+	},
 	// First packets of connections whose answers nobody reads.
 	"handshakes": func(link Link) error {
 		for range attackers {
@@ -111,9 +133,9 @@ func attack(link Link, do func(*quic.Conn) error) error {
 	return nil
 }
 
-// streams opens as many as are allowed.
+// streams opens as many as are allowed at once.
 func streams(c *quic.Conn, do func(*quic.Stream)) error {
-	for {
+	for range 64 {
 		s, err := c.OpenStream()
 		if _, limit := errors.AsType[*quic.StreamLimitReachedError](err); limit {
 			return nil
@@ -123,6 +145,7 @@ func streams(c *quic.Conn, do func(*quic.Stream)) error {
 		}
 		do(s)
 	}
+	return nil
 }
 
 // runAttack is the attacker's program.
@@ -221,6 +244,14 @@ func TestFloods(t *testing.T) {
 				}
 			},
 		},
+		"streams": {
+			ServeOptions{Connections: NewConnections(1000, 200, 0)}, 16,
+			func(t *testing.T, c ConnectionCounts) {
+				if c.Reading > 64*8 {
+					t.Errorf("%+v", c)
+				}
+			},
+		},
 		"handshakes": {
 			ServeOptions{Connections: NewConnections(1000, 200, 64), HandshakeTimeout: time.Minute},
 			8,
@@ -236,6 +267,7 @@ func TestFloods(t *testing.T) {
 			Handle(r, func(_ context.Context, _ *Peer, req *qpcv1.CommitRequest) (*qpcv1.CommitResponse, error) {
 				return &qpcv1.CommitResponse{ChannelSeq: uint64(len(req.Body))}, nil
 			})
+			tc.opts.DrainTimeout = 100 * time.Millisecond // nobody waits for the attackers
 			s := serve(t, r, tc.opts)
 			// From another network: what the attackers have is their own's.
 			honest := s.dialFrom(t, netip.MustParseAddr("127.0.0.2"))

@@ -82,6 +82,11 @@ func TestTroubles(t *testing.T) {
 	if _, err := s.Post(t.Context(), bigPost(channel, item)); err != nil {
 		t.Errorf("when there is room again: %v", err)
 	}
+	must(t, s.writer.do(t.Context(), func(tx *tx) error { return tx.control(`PRAGMA query_only(1)`) }))
+	rand.Read(item[:])
+	if _, err := s.Post(t.Context(), bigPost(channel, item)); !errors.Is(err, storage.ErrReadOnly) {
+		t.Errorf("while it takes no changes: %v", err)
+	}
 	if storage.TroubleOf(withTrouble(context.Canceled)) != nil || storage.TroubleOf(storage.ErrUnknownQueue) != nil {
 		t.Error("an ordinary error is a trouble")
 	}
