@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,17 +14,23 @@ const leastFree = 64 << 20
 // probeSize is what is written to see whether one can write, in bytes.
 const probeSize = 4 << 10
 
-// lookAtDisk tells whether the data folder can be written to.
-func (s *Server) lookAtDisk(context.Context) (string, error) {
+// lookAtDisk tells whether the data folder has space and, where write is set,
+// whether it can be written to.
+func (s *Server) lookAtDisk(write bool) (string, error) {
 	free := freeSpace(s.cfg.DataDir)
-	if err := writeProbe(s.cfg.DataDir); err != nil {
-		return "", fmt.Errorf("the data folder cannot be written to: %w", withoutPath(err))
+	if write {
+		if err := writeProbe(s.cfg.DataDir); err != nil {
+			return "", fmt.Errorf("the data folder cannot be written to: %w", withoutPath(err))
+		}
 	}
 	switch {
 	case free < 0:
-		return "the data folder can be written to", nil
+		return "nothing is known against the data folder's disk", nil
 	case free < s.leastFree:
 		return "", fmt.Errorf("the disk is all but full: %d MiB are left, and %d are needed", free>>20, s.leastFree>>20)
+	}
+	if !write {
+		return fmt.Sprintf("%d MiB are free for the data folder", free>>20), nil
 	}
 	return fmt.Sprintf("the data folder can be written to, %d MiB are free", free>>20), nil
 }

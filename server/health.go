@@ -64,14 +64,18 @@ var errNotServing = errors.New("clients cannot connect: the server has not start
 
 // Ready looks the server over and says of each part whether it can do its
 // work. It returns within a few seconds; findings of the last second are
-// given again. It needs nothing of the caller but a context.
-func (s *Server) Ready(ctx context.Context) []Part {
+// given again. To see whether the disk can be written to, it writes.
+func (s *Server) Ready(ctx context.Context) []Part { return s.ready(ctx, true) }
+
+// ready is Ready; unless write is set it writes to no disk that is in no
+// trouble.
+func (s *Server) ready(ctx context.Context, write bool) []Part {
 	s.health.looking.Lock()
 	defer s.health.looking.Unlock()
 	if parts, at := s.health.last(); time.Since(at) < s.health.again {
 		return parts
 	}
-	looks := s.looks()
+	looks := s.looks(write)
 	parts := make([]Part, len(looks))
 	var wg sync.WaitGroup
 	for i, l := range looks {
@@ -93,7 +97,7 @@ type look struct {
 	do   func(context.Context) (fine string, err error)
 }
 
-func (s *Server) looks() []look {
+func (s *Server) looks(write bool) []look {
 	looks := []look{
 		{partServing, func(context.Context) (string, error) { return "clients can connect", s.serving() }},
 		{partStore, func(ctx context.Context) (string, error) { return "the database answers", s.store.Ping(ctx) }},
@@ -104,7 +108,8 @@ func (s *Server) looks() []look {
 		looks = append(looks, look{partBus, func(context.Context) (string, error) { return "servers hear of each other's messages", s.busHealth() }})
 	}
 	if s.cfg.Store.URL == "" || s.cfg.BlobURL == "" { // else the folder holds keys only
-		looks = append(looks, look{partDisk, s.lookAtDisk})
+		write = write || s.troubles.of(partDisk) != nil || s.troubles.of(partStore) != nil
+		looks = append(looks, look{partDisk, func(context.Context) (string, error) { return s.lookAtDisk(write) }})
 	}
 	return looks
 }
@@ -146,12 +151,12 @@ func (s *Server) serving() error {
 }
 
 // watch looks the server over until ctx ends, so that troubles are noticed
-// where nobody asks.
+// where nobody asks. It keeps no sleeping disk awake.
 func (s *Server) watch(ctx context.Context) {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
 	for {
-		s.Ready(ctx)
+		s.ready(ctx, false)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():

@@ -245,7 +245,8 @@ func TestFloods(t *testing.T) {
 			},
 		},
 		"streams": {
-			ServeOptions{Connections: NewConnections(1000, 200, 0)}, 16,
+			ServeOptions{Connections: NewConnections(1000, 200, 0)},
+			16,
 			func(t *testing.T, c ConnectionCounts) {
 				if c.Reading > 64*8 {
 					t.Errorf("%+v", c)
