@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -86,6 +87,8 @@ type fixture struct {
 	objects blob.Objects
 	// link, where set, is dialled instead of the Server's.
 	link func() string
+	// options are further ones.
+	options []Option
 }
 
 // testConfig is open to everybody and limits nothing that a test does.
@@ -95,7 +98,7 @@ func testConfig(t testing.TB) Config {
 	cfg.Listen, cfg.PublicHost = "127.0.0.1:0", "127.0.0.1"
 	cfg.Registration = config.RegistrationOpen
 	fast := config.Rate{PerMinute: 1e9, Burst: 1e9}
-	cfg.Rates = config.Rates{Auth: fast, Lookup: fast, Post: fast, Own: fast, Blob: fast}
+	cfg.Rates = config.Rates{Login: fast, Auth: fast, Lookup: fast, Post: fast, Own: fast, Blob: fast}
 	return cfg
 }
 
@@ -119,7 +122,7 @@ func startWith(t testing.TB, objects blob.Objects, change ...func(*Config)) *fix
 func (f *fixture) open() {
 	f.t.Helper()
 	log := slog.New(slog.NewTextHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	options := append([]Option{WithClock(f.clock.now), impatient}, shared()...)
+	options := slices.Concat([]Option{WithClock(f.clock.now), impatient}, shared(), f.options)
 	if f.objects != nil {
 		options = append(options, WithObjects(f.objects))
 	}

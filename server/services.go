@@ -19,6 +19,7 @@ import (
 	"quicprochat/server/keys"
 	"quicprochat/server/node"
 	"quicprochat/server/queue"
+	"quicprochat/server/ratelimit"
 	"quicprochat/server/secrets"
 	"quicprochat/server/user"
 )
@@ -30,7 +31,8 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 		return fmt.Errorf("OPAQUE: %w", err)
 	}
 	sealer := address.NewSealer(k.Address, k.Storage)
-	s.limiter = newLimiter(s.cfg.Rates, s.now)
+	s.limiter, s.logins = ratelimit.New(callRates(s.cfg.Rates), s.now), ratelimit.New(loginRates(s.cfg.Rates), s.now)
+	s.conns = wire.NewConnections(s.cfg.Limits.Connections, s.cfg.Limits.ConnectionsPerAddress, 0)
 	s.queues = queue.New(s.store, sealer, b, s.log)
 	quotaKey, err := hkdf.Key(sha256.New, k.Storage[:], nil, "qpc blob quota v1", 32)
 	if err != nil {
@@ -42,8 +44,9 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 	s.router = wire.NewRouter()
 	for _, service := range []interface{ Register(*wire.Router) }{
 		auth.New(auth.Options{
-			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, Registration: s.cfg.Registration,
-			Sessions: s.sessions, Now: s.now, Log: s.log,
+			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, LimitLogin: s.limitLogin,
+			Registration: func() config.Registration { return s.settings().Registration },
+			Sessions:     s.sessions, Now: s.now, Log: s.log,
 		}),
 		device.New(s.store, s.sessions, s.now),
 		keys.New(s.store, sealer, s.now),
@@ -51,10 +54,11 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 		s.queues,
 		channel.New(s.store, sealer, b, s.cfg.Limits.ChannelAddresses, s.now),
 		s.blobs,
-		node.New(s.store, s.info()),
+		node.New(s.store, s.info),
 	} {
 		service.Register(s.router)
 	}
+	s.meters.look(s)
 	return nil
 }
 
@@ -64,10 +68,11 @@ func (s *Server) info() *qpcv1.InfoResponse {
 		config.RegistrationInvite: qpcv1.InfoResponse_REGISTRATION_INVITE,
 		config.RegistrationClosed: qpcv1.InfoResponse_REGISTRATION_CLOSED,
 	}
+	settings := s.settings()
 	return &qpcv1.InfoResponse{
-		ServerName:          s.cfg.Name(),
+		ServerName:          settings.Name(),
 		Version:             version.Version,
-		Registration:        modes[s.cfg.Registration],
+		Registration:        modes[settings.Registration],
 		MaxChannelAddresses: uint32(s.cfg.Limits.ChannelAddresses),
 		MaxBlobSize:         uint64(s.cfg.Limits.BlobSize),
 	}

@@ -54,7 +54,17 @@ func exists(path string) bool {
 	return err == nil
 }
 
+// openStore opens the store and has it watched.
 func (s *Server) openStore(keys *secrets.Secrets) (storage.Store, error) {
+	store, err := s.openPlainStore(keys)
+	if err != nil {
+		return nil, err
+	}
+	store.Observe(s.meters.transaction)
+	return meteredStore{store, s.meters}, nil
+}
+
+func (s *Server) openPlainStore(keys *secrets.Secrets) (storage.Store, error) {
 	if err := oneStore(s.cfg); err != nil {
 		return nil, err
 	}

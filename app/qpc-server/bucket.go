@@ -79,6 +79,20 @@ func (b bucket) Delete(ctx context.Context, key string) error {
 	return withoutKey(err)
 }
 
+// Check tells whether the bucket is there and lets us in.
+func (b bucket) Check(ctx context.Context) error {
+	there, err := b.IsAccessible(ctx)
+	if err != nil {
+		return withoutKey(err)
+	}
+	if !there {
+		return errNoBucket
+	}
+	return nil
+}
+
+var errNoBucket = errors.New("the bucket for files does not exist")
+
 // withoutKey keeps of an error what an operator needs, and not the key that
 // the library puts into every one.
 func withoutKey(err error) error {

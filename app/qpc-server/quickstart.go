@@ -65,6 +65,7 @@ func (cmd *quickstartCmd) newConfig(environ []string) (config.Config, error) {
 	cfg := config.Default()
 	cfg.DataDir = defaultDataDir()
 	cfg.PublicHost = config.GuessHost()
+	cfg.Ops.Listen = config.DefaultOpsListen
 	cfg.Registration = config.Registration(cmd.Registration)
 	if err := cfg.ApplyEnv(cmd.over(environ)); err != nil {
 		return cfg, err

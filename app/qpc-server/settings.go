@@ -67,12 +67,15 @@ func defaultDataDir() string {
 	return filepath.Join(xdg.DataHome, "qpc-server")
 }
 
-func newLogger(c config.Log, console *console) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.Level}
+// newLogger makes the log, and what changes its level while it is in use.
+func newLogger(c config.Log, console *console) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(c.Level)
+	options := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(console.err, options))
+		return slog.New(slog.NewJSONHandler(console.err, options)), level
 	}
-	return slog.New(slog.NewTextHandler(console.err, options))
+	return slog.New(slog.NewTextHandler(console.err, options)), level
 }
 
 // indent sets the lines of a text with several apart from what stands before.

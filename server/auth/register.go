@@ -48,10 +48,10 @@ func (s *Service) registerStart(ctx context.Context, p *wire.Peer, req *qpcv1.Re
 // checkInvite tells whether the token lets somebody in, and consumes nothing.
 // It returns nil where registration is open.
 func (s *Service) checkInvite(ctx context.Context, token []byte) (*storage.InviteHash, error) {
-	switch {
-	case s.Registration == config.RegistrationOpen:
+	switch mode := s.Registration(); {
+	case mode == config.RegistrationOpen:
 		return nil, nil
-	case s.Registration != config.RegistrationInvite:
+	case mode != config.RegistrationInvite:
 		return nil, errClosed
 	case len(token) == 0:
 		return nil, errInviteRequired

@@ -156,6 +156,13 @@ func (f *Folder) Delete(_ context.Context, key string) error {
 	return nil
 }
 
+// Check implements Objects. Whether the disk takes anything is looked at where
+// the rest of the data folder is.
+func (f *Folder) Check(context.Context) error {
+	_, err := os.Stat(f.unfinished())
+	return discreet(err)
+}
+
 // Close implements Objects.
 func (f *Folder) Close() error { return nil }
 

@@ -17,11 +17,11 @@ type Pinger interface {
 // Service implements NodeService.
 type Service struct {
 	store Pinger
-	info  *qpcv1.InfoResponse
+	info  func() *qpcv1.InfoResponse
 }
 
-// New returns a Service that answers Info with info.
-func New(store Pinger, info *qpcv1.InfoResponse) *Service { return &Service{store, info} }
+// New returns a Service that answers Info with what info gives.
+func New(store Pinger, info func() *qpcv1.InfoResponse) *Service { return &Service{store, info} }
 
 // Register adds the service's methods to r.
 func (s *Service) Register(r *wire.Router) {
@@ -37,5 +37,5 @@ func (s *Service) health(ctx context.Context, _ *wire.Peer, _ *qpcv1.HealthReque
 }
 
 func (s *Service) describe(context.Context, *wire.Peer, *qpcv1.InfoRequest) (*qpcv1.InfoResponse, error) {
-	return s.info, nil
+	return s.info(), nil
 }

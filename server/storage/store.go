@@ -43,6 +43,11 @@ type Store interface {
 	// Ping tells whether the database answers.
 	Ping(ctx context.Context) error
 
+	// Observe has f called after every transaction that changes something, by
+	// several goroutines at once; f must return at once. It is called before
+	// any other method, and once.
+	Observe(f func(Transaction))
+
 	// Close finishes what is under way and closes the database. Every later
 	// call gives ErrClosed.
 	Close() error

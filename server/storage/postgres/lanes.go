@@ -33,6 +33,7 @@ type call struct {
 	now      time.Time
 	commit   *storage.Commit // nil: a post
 	deadline time.Time       // for trying again
+	asked    time.Time
 
 	state atomic.Int32
 	done  chan struct{} // closed when the rest is set
@@ -70,7 +71,8 @@ func (s *Store) do(ctx context.Context, c *call) (storage.Posted, error) {
 	if err := ctx.Err(); err != nil {
 		return storage.Posted{}, err
 	}
-	c.deadline = time.Now().Add(patience)
+	c.asked = time.Now()
+	c.deadline = c.asked.Add(patience)
 	c.done = make(chan struct{})
 	select {
 	case s.laneOf(c.channel).calls <- c:
@@ -181,7 +183,9 @@ func (l *lane) carryOut(calls []*call) {
 func (l *lane) transact(calls []*call) (left []*call, err error) {
 	err = l.store.retry(context.Background(), calls[0].deadline, func(uncertain bool) error {
 		b := &batch{calls: calls, limits: l.store.limits}
+		began := time.Now()
 		err := l.store.try(context.Background(), uncertain, b.run)
+		l.store.report(len(calls), calls[0].asked, began, err)
 		if err == nil {
 			left = b.finish()
 		}

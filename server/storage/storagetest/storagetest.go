@@ -71,6 +71,7 @@ func Run(t *testing.T, open Open) {
 		"LookUpMany":       testLookUpMany,
 		"Isolation":        testIsolation,
 		"Context":          testContext,
+		"Observe":          testObserve,
 		"Closed":           testClosed,
 		"Model":            testModel,
 	} {
