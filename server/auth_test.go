@@ -299,3 +299,27 @@ func TestOPAQUEMessagesAreValidated(t *testing.T) {
 		}
 	}
 }
+
+// An exchange that began before the account's record changed says nothing about
+// the account of now, and its connection is ended.
+func TestLoginWithARecordThatWasReplaced(t *testing.T) {
+	f := start(t)
+	alice := f.register("alice")
+	f.register("bob")
+	c := f.dial()
+	state, ke1, err := passwords.StartLogin([]byte(alice.password))
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := must[qpcv1.LoginStartResponse](c, &qpcv1.LoginStartRequest{Name: "alice", Ke1: ke1})
+	ke3, _, _, err := state.Finish(began.Ke2, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.damage("UPDATE accounts SET record = (SELECT record FROM accounts WHERE name = 'bob') WHERE name = 'alice'")
+	_, err = call[qpcv1.LoginFinishResponse](c, &qpcv1.LoginFinishRequest{Ke3: ke3})
+	wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_LOGIN_FAILED)
+	if reason := c.goodbye(); reason != qpcv1.Goodbye_REASON_REVOKED {
+		t.Errorf("goodbye: %v", reason)
+	}
+}

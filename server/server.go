@@ -103,7 +103,7 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, log: log, now: time.Now, sessions: &session.Registry{}, ended: make(chan struct{})}
+	s := &Server{cfg: cfg, log: log, now: time.Now, sessions: session.NewRegistry(nil), ended: make(chan struct{})}
 	for _, option := range options {
 		option(s)
 	}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func (s *Service) loginStart(ctx context.Context, p *wire.Peer, req *qpcv1.Login
 	return &qpcv1.LoginStartResponse{AccountId: id[:], Ke2: ke2}, nil
 }
 
-func (s *Service) loginFinish(_ context.Context, p *wire.Peer, req *qpcv1.LoginFinishRequest) (*qpcv1.LoginFinishResponse, error) {
+func (s *Service) loginFinish(ctx context.Context, p *wire.Peer, req *qpcv1.LoginFinishRequest) (*qpcv1.LoginFinishResponse, error) {
 	if err := unauthenticated(p); err != nil {
 		return nil, err
 	}
@@ -52,8 +53,29 @@ func (s *Service) loginFinish(_ context.Context, p *wire.Peer, req *qpcv1.LoginF
 		return nil, errLoginFailed
 	}
 	clear(sessionKey) // the TLS connection carries on by itself
-	if err := p.Authenticate(wire.Principal{Account: x.account.ID[:]}); err != nil {
+	if err := s.Sessions.BindAccount(p, x.account.ID); err != nil {
+		return nil, err
+	}
+	// An end of the account between LoginStart and the binding found no
+	// connection to end. It is found here.
+	if err := s.stillValid(ctx, x.account); err != nil {
+		p.Close(qpcv1.Goodbye_REASON_REVOKED)
 		return nil, err
 	}
 	return &qpcv1.LoginFinishResponse{AccountPublicKey: x.account.PublicKey, SealedAccountKey: x.account.SealedKey}, nil
+}
+
+// stillValid tells whether the account is there with the record that was just
+// proved.
+func (s *Service) stillValid(ctx context.Context, proved storage.Account) error {
+	now, err := s.Store.Account(ctx, proved.ID)
+	switch {
+	case errors.Is(err, storage.ErrUnknownAccount):
+		return errLoginFailed
+	case err != nil:
+		return fmt.Errorf("reading the account: %w", err)
+	case !bytes.Equal(now.Record, proved.Record):
+		return errLoginFailed
+	}
+	return nil
 }

@@ -1,11 +1,11 @@
-// Package session knows which device is behind which connection. A device has
-// one connection at a time: when it authenticates on another one, the old is
-// told goodbye, and when it is revoked, too.
+// Package session knows which account and which device is behind which
+// connection. A device has one connection at a time: when it authenticates on
+// another one, the old is told goodbye, and when it is revoked, too. An account
+// may have any number, which end together where the account does.
 package session
 
 import (
 	"crypto/ed25519"
-	"sync"
 
 	"quicprochat/core/identity"
 	"quicprochat/core/wire"
@@ -50,66 +50,4 @@ func DeviceOf(p *wire.Peer) (Device, error) {
 		return Device{}, errNoDevice
 	}
 	return d, nil
-}
-
-// Registry holds the live connection of each device of this node. The zero
-// Registry is empty and ready, and safe for concurrent use.
-type Registry struct {
-	mu    sync.Mutex
-	peers map[identity.DeviceID]*wire.Peer
-}
-
-// Bind makes p the connection of d and says goodbye to the one before.
-// Binding it again to the same device changes nothing; a connection that has
-// another device or account is refused with a *wire.Error.
-func (r *Registry) Bind(p *wire.Peer, d Device) error {
-	if bound, ok := p.Value(deviceKey{}).(Device); ok && bound.ID != d.ID {
-		return errOther
-	}
-	if err := p.Authenticate(wire.Principal{Account: d.Account[:], Device: d.ID[:]}); err != nil {
-		return err
-	}
-	p.SetValue(deviceKey{}, d)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.peers == nil {
-		r.peers = make(map[identity.DeviceID]*wire.Peer)
-	}
-	if old := r.peers[d.ID]; old != nil && old != p {
-		old.Close(qpcv1.Goodbye_REASON_REPLACED)
-	}
-	r.peers[d.ID] = p
-	return nil
-}
-
-// End says goodbye to the connection of a device where there is one. Calls
-// under way may finish.
-func (r *Registry) End(device identity.DeviceID, reason qpcv1.Goodbye_Reason) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p := r.peers[device]; p != nil {
-		p.Close(reason)
-		delete(r.peers, device)
-	}
-}
-
-// Sweep forgets connections that are gone. Call it now and then.
-func (r *Registry) Sweep() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id, p := range r.peers {
-		select {
-		case <-p.Done():
-			delete(r.peers, id)
-		default:
-		}
-	}
-}
-
-// Len is the number of devices with a connection, gone ones that were not
-// swept yet included.
-func (r *Registry) Len() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.peers)
 }

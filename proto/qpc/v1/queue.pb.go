@@ -82,6 +82,13 @@ const (
 	Goodbye_REASON_REPLACED Goodbye_Reason = 2
 	// The device was revoked.
 	Goodbye_REASON_REVOKED Goodbye_Reason = 3
+	// The account was banned from the server.
+	Goodbye_REASON_BANNED Goodbye_Reason = 4
+	// The account was deleted.
+	Goodbye_REASON_DELETED Goodbye_Reason = 5
+	// The account's password was changed. Devices connect again; whoever has
+	// logged in without one logs in again.
+	Goodbye_REASON_PASSWORD_CHANGED Goodbye_Reason = 6
 )
 
 // Enum value maps for Goodbye_Reason.
@@ -91,12 +98,18 @@ var (
 		1: "REASON_STOPPING",
 		2: "REASON_REPLACED",
 		3: "REASON_REVOKED",
+		4: "REASON_BANNED",
+		5: "REASON_DELETED",
+		6: "REASON_PASSWORD_CHANGED",
 	}
 	Goodbye_Reason_value = map[string]int32{
-		"REASON_UNSPECIFIED": 0,
-		"REASON_STOPPING":    1,
-		"REASON_REPLACED":    2,
-		"REASON_REVOKED":     3,
+		"REASON_UNSPECIFIED":      0,
+		"REASON_STOPPING":         1,
+		"REASON_REPLACED":         2,
+		"REASON_REVOKED":          3,
+		"REASON_BANNED":           4,
+		"REASON_DELETED":          5,
+		"REASON_PASSWORD_CHANGED": 6,
 	}
 )
 
@@ -947,14 +960,17 @@ var File_qpc_v1_queue_proto protoreflect.FileDescriptor
 
 const file_qpc_v1_queue_proto_rawDesc = "" +
 	"\n" +
-	"\x12qpc/v1/queue.proto\x12\x06qpc.v1\x1a\x14qpc/v1/options.proto\"\x99\x01\n" +
+	"\x12qpc/v1/queue.proto\x12\x06qpc.v1\x1a\x14qpc/v1/options.proto\"\xde\x01\n" +
 	"\aGoodbye\x12.\n" +
-	"\x06reason\x18\x01 \x01(\x0e2\x16.qpc.v1.Goodbye.ReasonR\x06reason\"^\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x16.qpc.v1.Goodbye.ReasonR\x06reason\"\xa2\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fREASON_STOPPING\x10\x01\x12\x13\n" +
 	"\x0fREASON_REPLACED\x10\x02\x12\x12\n" +
-	"\x0eREASON_REVOKED\x10\x03\"5\n" +
+	"\x0eREASON_REVOKED\x10\x03\x12\x11\n" +
+	"\rREASON_BANNED\x10\x04\x12\x12\n" +
+	"\x0eREASON_DELETED\x10\x05\x12\x1b\n" +
+	"\x17REASON_PASSWORD_CHANGED\x10\x06\"5\n" +
 	"\n" +
 	"QueueItems\x12'\n" +
 	"\x05items\x18\x01 \x03(\v2\x11.qpc.v1.QueueItemR\x05items\"\xa7\x02\n" +
