@@ -85,8 +85,12 @@ type fixture struct {
 
 // testConfig is open to everybody and limits nothing that a test does.
 func testConfig(t testing.TB) Config {
+	return openConfig(t.TempDir())
+}
+
+func openConfig(dir string) Config {
 	cfg := DefaultConfig()
-	cfg.DataDir = t.TempDir()
+	cfg.DataDir = dir
 	cfg.Listen, cfg.PublicHost = "127.0.0.1:0", "127.0.0.1"
 	cfg.Registration = config.RegistrationOpen
 	fast := config.Rate{PerMinute: 1e9, Burst: 1e9}
@@ -266,6 +270,16 @@ type member struct {
 	private ed25519.PrivateKey
 	id      identity.DeviceID
 	cert    *identity.Certificate
+}
+
+// newPerson makes somebody whom the server does not know.
+func (f *fixture) newPerson(name string) *person {
+	f.t.Helper()
+	key, err := identity.NewAccountKey()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return &person{name: name, id: identity.AccountID(random(16)), key: key}
 }
 
 // newDevice makes a device with a certificate that is not enrolled.
