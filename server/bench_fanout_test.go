@@ -59,7 +59,7 @@ func BenchmarkServerFanOut(b *testing.B) {
 	const recipients = 1000
 	f := start(b)
 	all := f.enrol(recipients)
-	r := draftRoom(f)
+	r := draftRoom(f, f.dial())
 	r.addresses = f.addresses(all)
 	r.create()
 	message := random(1024)

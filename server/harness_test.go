@@ -174,13 +174,19 @@ func (f *fixture) dial() *conn {
 
 func dialLink(t testing.TB, text string) *conn {
 	t.Helper()
+	return dialFor(t, text, 100_000)
+}
+
+// dialFor connects for so many pushes that nobody has taken yet.
+func dialFor(t testing.TB, text string, pushes int) *conn {
+	t.Helper()
 	link, err := wire.ParseLink(text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c := &conn{t: t, pushed: make(chan *qpcv1.QueueItem, 100_000)}
+	c := &conn{t: t, pushed: make(chan *qpcv1.QueueItem, pushes)}
 	c.Conn, err = wire.Dial(ctx, link, wire.DialOptions{OnPush: c.onPush})
 	if err != nil {
 		t.Fatal(err)

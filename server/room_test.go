@@ -21,7 +21,7 @@ type room struct {
 
 func newRoom(f *fixture, members ...*member) *room {
 	f.t.Helper()
-	r := draftRoom(f)
+	r := draftRoom(f, f.dial())
 	for _, m := range members {
 		r.addresses = append(r.addresses, m.address())
 	}
@@ -30,9 +30,9 @@ func newRoom(f *fixture, members ...*member) *room {
 }
 
 // draftRoom is a room whose channel does not exist yet.
-func draftRoom(f *fixture) *room {
+func draftRoom(f *fixture, anon *conn) *room {
 	f.t.Helper()
-	return &room{f: f, anon: f.dial(), id: random(16), keys: make(map[uint64]ed25519.PrivateKey)}
+	return &room{f: f, anon: anon, id: random(16), keys: make(map[uint64]ed25519.PrivateKey)}
 }
 
 // create makes the channel.
