@@ -81,6 +81,7 @@ type fixture struct {
 	logs  *logBuffer
 	// objects, where set, hold the blobs.
 	objects blob.Objects
+	options []Option // further ones
 }
 
 // testConfig is open to everybody and limits nothing that a test does.
@@ -118,7 +119,7 @@ func startWith(t testing.TB, objects blob.Objects, change ...func(*Config)) *fix
 func (f *fixture) open() {
 	f.t.Helper()
 	log := slog.New(slog.NewTextHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	options := []Option{WithClock(f.clock.now)}
+	options := append([]Option{WithClock(f.clock.now)}, f.options...)
 	if f.objects != nil {
 		options = append(options, WithObjects(f.objects))
 	}
@@ -225,6 +226,18 @@ func (c *conn) next() *qpcv1.QueueItem {
 	return nil
 }
 
+// recorded are the names of the methods that tests have called, for those that
+// want to know: testing.TB → *sync.Map.
+var recorded sync.Map
+
+// recordCalls keeps the names of the methods that a test calls from now on.
+func recordCalls(t testing.TB) *sync.Map {
+	calls := &sync.Map{}
+	recorded.Store(t, calls)
+	t.Cleanup(func() { recorded.Delete(t) })
+	return calls
+}
+
 // call makes a call that may fail.
 func call[Resp any, P interface {
 	*Resp
@@ -232,6 +245,11 @@ func call[Resp any, P interface {
 }](c *conn, req proto.Message) (P, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	if calls, ok := recorded.Load(c.t); ok {
+		if m, ok := wire.MethodOf(req); ok {
+			calls.(*sync.Map).Store(m.Name, true)
+		}
+	}
 	resp := P(new(Resp))
 	return resp, c.Call(ctx, req, resp)
 }
