@@ -79,6 +79,21 @@ fuzz: deps-build ## Fuzz every decoder, FUZZTIME each (default 1m)
 bench: deps-build ## Run the benchmarks that docs/performance.md reports
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) $$(go list ./... | grep -v -e quicprochat/app/quicprochat)
 
+# Rounds of ours and of the peer take turns, so that a busy disk is fair to both. Run it on a quiet
+# machine; every line stands for itself.
+.PHONY: bench-server
+bench-server: ## Measure the server: durable posts beside NATS JetStream, fan-out, idle connections, start
+	ulimit -n $$(ulimit -Hn) && go test -run '^$$' -bench 'BenchmarkServer(Durable|Idle)' -benchtime 1x -timeout 30m ./server
+	go test -run '^$$' -bench BenchmarkServerFanOut -benchtime 100x -timeout 30m ./server
+	go test -run '^$$' -bench BenchmarkServerStart -benchtime 3x -timeout 30m ./server
+	go test -run '^$$' -bench 'BenchmarkPost/(1|16|1000|parallel64)$$' -benchtime 300x ./server/storage/sqlite ./server/storage/postgres
+
+KILLS ?= 200
+
+.PHONY: soak
+soak: ## Kill a server under load KILLS times (default 200) and look for what is lost
+	QPC_KILLS=$(KILLS) go test -count=1 -v -timeout 30m -run TestKilledUnderLoad ./server
+
 # ts-mls gets a folder of its own: nothing of it belongs to the build.
 TSMLS := $(CURDIR)/dist/tsmls
 
