@@ -171,7 +171,11 @@ func scriptSave(pattern string) func(*testscript.TestScript, bool, []string) {
 
 // scriptSetStore: set-store FILE URL changes store.url in a configuration.
 func scriptSetStore(ts *testscript.TestScript, _ bool, args []string) {
-	line := regexp.MustCompile(`(?m)^url = .*$`)
-	text := line.ReplaceAllLiteralString(ts.ReadFile(args[0]), "url = "+strconv.Quote(args[1]))
+	old := ts.ReadFile(args[0])
+	line := regexp.MustCompile(`(?ms)^\[store\]$.*?^(url = [^\n]*)$`).FindStringSubmatchIndex(old)
+	if line == nil {
+		ts.Fatalf("%s has no store.url", args[0])
+	}
+	text := old[:line[2]] + "url = " + strconv.Quote(args[1]) + old[line[3]:]
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }
