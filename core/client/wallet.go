@@ -240,9 +240,19 @@ func (c *Client) topUp(ctx context.Context) error {
 	return err
 }
 
-// fetchTokens gets n tokens into the vault. The key that they must be made with is
-// asked for on the anonymous connection, where the server cannot tell who asks.
+// fetchTokens gets n tokens into the vault. Where a day ends meanwhile it does so with
+// the next one's key.
 func (c *Client) fetchTokens(ctx context.Context, n int) error {
+	err := c.fetchToday(ctx, n)
+	if wire.CodeOf(err) == qpcv1.ErrorCode_ERROR_CODE_TOKEN_KEY {
+		err = c.fetchToday(ctx, n)
+	}
+	return err
+}
+
+// fetchToday gets n tokens of the server's present day. The key that they must be made with is
+// asked for on the anonymous connection, where the server cannot tell who asks.
+func (c *Client) fetchToday(ctx context.Context, n int) error {
 	var info qpcv1.InfoResponse
 	if err := c.anonymous.call(ctx, &qpcv1.InfoRequest{}, &info); err != nil {
 		return err

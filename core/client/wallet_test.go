@@ -161,6 +161,21 @@ func TestTokensDoNotRunOut(t *testing.T) {
 	}
 }
 
+// A day that ends between the question for its key and that for tokens is no error.
+func TestDayEndsWhileFetching(t *testing.T) {
+	f := newFakeServer(t)
+	alice := f.register("alice")
+	var once sync.Once
+	f.intercept(func(req any) {
+		if _, ok := req.(*qpcv1.IssueTokensRequest); ok {
+			once.Do(func() { f.advance(24 * time.Hour) })
+		}
+	}, nil)
+	if err := alice.ensureTokens(t.Context(), 1); err != nil || alice.tokens() != tokenBatch {
+		t.Errorf("%d tokens, %v", alice.tokens(), err)
+	}
+}
+
 // The day of a key is no name for whoever is shown it: it is today's.
 func TestKeyOfAnotherDay(t *testing.T) {
 	f := newFakeServer(t)
