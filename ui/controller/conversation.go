@@ -85,6 +85,8 @@ func (c *Conversation) Subtitle() string {
 	switch {
 	case !c.CanWrite():
 		return preview(client.Conversation{State: c.info.State})
+	case c.info.Blocked:
+		return "Blocked"
 	case !c.Group():
 		return "Direct conversation"
 	case len(c.members) == 0:
@@ -111,7 +113,8 @@ func (c *Conversation) Type(text string) {
 func (c *Conversation) current() bool { return c.main.open == c && !c.main.stopped }
 
 func (c *Conversation) setInfo(info client.Conversation) {
-	changed := info.Title != c.info.Title || info.State != c.info.State || info.CanManage != c.info.CanManage
+	changed := info.Title != c.info.Title || info.State != c.info.State || info.CanManage != c.info.CanManage ||
+		info.Blocked != c.info.Blocked || info.Muted != c.info.Muted
 	c.info = info
 	if changed && c.OnInfo != nil {
 		c.OnInfo()

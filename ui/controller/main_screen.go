@@ -20,6 +20,11 @@ type ConversationItem struct {
 	Group    bool
 	Ended    bool
 	Selected bool
+	// Pinned and Muted are what the person has set; Person is who can be blocked,
+	// the zero id in a group, and Blocked whether that is done.
+	Pinned, Muted bool
+	Person        client.AccountID
+	Blocked       bool
 }
 
 // Main is the conversations: the list, the one that is open, and the state of
@@ -33,6 +38,8 @@ type Main struct {
 	OnOpen func()
 	// OnProblem is called with a sentence when something the user asked for failed.
 	OnProblem func(sentence string)
+
+	onDeleted func(notice string)
 
 	loop    Loop
 	session Session
@@ -197,6 +204,12 @@ func (m *Main) resort() {
 		m.sorted = append(m.sorted, c)
 	}
 	slices.SortFunc(m.sorted, func(a, b client.Conversation) int {
+		if a.Pinned != b.Pinned {
+			if a.Pinned {
+				return -1
+			}
+			return 1
+		}
 		if c := b.LastActivity.Compare(a.LastActivity); c != 0 {
 			return c
 		}
@@ -211,7 +224,8 @@ func (m *Main) listChanged() {
 	}
 }
 
-// Items are the rows of the list: those that the search leaves, newest first.
+// Items are the rows of the list: those that the search leaves, the pinned ones
+// before the others, newest first.
 func (m *Main) Items() []ConversationItem {
 	now := m.loop.Now()
 	items := make([]ConversationItem, 0, len(m.sorted))
@@ -219,13 +233,21 @@ func (m *Main) Items() []ConversationItem {
 		if m.filter != "" && !strings.Contains(strings.ToLower(c.Title), m.filter) {
 			continue
 		}
-		items = append(items, ConversationItem{
-			ID: c.ID, Title: c.Title, Preview: preview(c), Time: ListTime(c.LastActivity, now), Unread: c.Unread,
-			Hue: conversationHue(c), Group: c.Kind == client.KindGroup, Ended: c.State != client.StateActive,
-			Selected: m.open != nil && m.open.ID() == c.ID,
-		})
+		i := Item(c)
+		i.Time, i.Selected = ListTime(c.LastActivity, now), m.open != nil && m.open.ID() == c.ID
+		items = append(items, i)
 	}
 	return items
+}
+
+// Item is a conversation as a row of the list, without what depends on the time
+// and on what is open.
+func Item(c client.Conversation) ConversationItem {
+	return ConversationItem{
+		ID: c.ID, Title: c.Title, Preview: preview(c), Unread: c.Unread,
+		Hue: conversationHue(c), Group: c.Kind == client.KindGroup, Ended: c.State != client.StateActive,
+		Pinned: c.Pinned, Muted: c.Muted, Person: c.Peer, Blocked: c.Blocked,
+	}
 }
 
 // conversationHue gives a direct chat the colour of the person.
@@ -239,11 +261,13 @@ func conversationHue(c client.Conversation) int {
 // Empty says whether there is no conversation at all, searched or not.
 func (m *Main) Empty() bool { return m.loaded && len(m.all) == 0 }
 
-// Unread is the number of unread messages in all conversations.
+// Unread is the number of unread messages in all conversations that are not muted.
 func (m *Main) Unread() int {
 	n := 0
 	for _, c := range m.all {
-		n += c.Unread
+		if !c.Muted {
+			n += c.Unread
+		}
 	}
 	return n
 }

@@ -27,6 +27,15 @@ type Session interface {
 	RemoveMember(ctx context.Context, id client.ConversationID, account client.AccountID) error
 	Rename(ctx context.Context, id client.ConversationID, title string) error
 	Leave(ctx context.Context, id client.ConversationID) error
+	SetMuted(ctx context.Context, id client.ConversationID, muted bool) error
+	SetPinned(ctx context.Context, id client.ConversationID, pinned bool) error
+	SetBlocked(ctx context.Context, account client.AccountID, blocked bool) error
+	Blocked(ctx context.Context) ([]client.Contact, error)
+	ChangePassword(ctx context.Context, present, next string) error
+	UseAccountPassword(ctx context.Context, password string) error
+	CreateRecoveryCode(ctx context.Context, password string) (code string, err error)
+	RemoveRecoveryCode(ctx context.Context, password string) error
+	DeleteAccount(ctx context.Context, password string) error
 }
 
 // SDK makes sessions; [Profile] is the real one.
@@ -35,6 +44,9 @@ type SDK interface {
 	Probe(ctx context.Context, link client.Link) (client.ServerInfo, error)
 	Register(ctx context.Context, link client.Link, name, password string) (Session, error)
 	Login(ctx context.Context, link client.Link, name, password string) (Session, error)
+	// Recover gives an account a new password by its recovery code. next is the
+	// code that takes its place; it counts even where there is an error.
+	Recover(ctx context.Context, link client.Link, name, code, password string) (s Session, next string, err error)
 	Open(ctx context.Context, password string) (Session, error)
 }
 
@@ -69,6 +81,13 @@ func (p Profile) Register(ctx context.Context, link client.Link, name, password 
 // Login implements SDK.
 func (p Profile) Login(ctx context.Context, link client.Link, name, password string) (Session, error) {
 	return session(client.Login(ctx, p.Options, link, name, password))
+}
+
+// Recover implements SDK.
+func (p Profile) Recover(ctx context.Context, link client.Link, name, code, password string) (Session, string, error) {
+	c, next, err := client.RecoverAccount(ctx, p.Options, link, name, code, password)
+	s, err := session(c, err)
+	return s, next, err
 }
 
 // Open implements SDK.

@@ -101,7 +101,6 @@ func (v *conversationView) showInfo() {
 	v.title.SetText(info.Title)
 	v.subtitle.SetText(v.c.Subtitle())
 	setVisible(v.members, v.c.Group() && v.c.CanWrite())
-	setVisible(v.more, v.c.CanWrite())
 	setVisible(v.composer, v.c.CanWrite())
 	setVisible(v.ended, !v.c.CanWrite())
 	v.top.Refresh()
@@ -121,10 +120,15 @@ func (v *conversationView) showNotice(sentence string) {
 }
 
 func (v *conversationView) menu() {
-	items := []*fyne.MenuItem{}
+	info := v.c.Info()
+	items := append(v.main.listMenu(controller.Item(info)), fyne.NewMenuItemSeparator())
+	if !v.c.CanWrite() {
+		v.main.menuBelow(v.more, items[:len(items)-1]...)
+		return
+	}
 	if v.c.Group() {
 		items = append(items, item("Members", theme.IconGroup, v.showMembers))
-		if v.c.Info().CanManage {
+		if info.CanManage {
 			items = append(items, item("Add people", theme.IconPlus, v.addPeople), item("Rename", theme.IconCompose, v.rename))
 		}
 		items = append(items, fyne.NewMenuItemSeparator())

@@ -153,6 +153,11 @@ func galleryStart(s *stage, shot func(*stage, string)) {
 	shot(s, "05-account-error")
 	s.app.Account.SetLogIn(true)
 	shot(s, "06-login")
+	s.app.Account.Forgotten("dana")
+	shot(s, "08-recover")
+	s.app.Recover.Submit("dana", fake.RecoveryCode, "a fine passphrase", "a fine passphrase")
+	s.Until("there is the next code", func() bool { return s.app.Recover.NextCode() != "" })
+	shot(s, "09-next-code")
 	s.sdk.Profile = true
 	s.app.Start()
 	shot(s, "07-unlock")
@@ -164,6 +169,10 @@ func galleryMain(s *stage, shot func(*stage, string)) {
 	group, direct := populate(s.session)
 	s.Until("the list is filled", func() bool { return len(m.Items()) == 10 })
 	shot(s, "11-list")
+	_ = s.session.SetPinned(context.Background(), client.ConversationID(fake.ID("conversation erik")), true)
+	_ = s.session.SetMuted(context.Background(), client.ConversationID(fake.ID("conversation erik")), true)
+	_ = s.session.SetMuted(context.Background(), client.ConversationID(fake.ID("conversation Neighbours of the street with the unusually long name")), true)
+	_ = s.session.SetBlocked(context.Background(), client.AccountID(fake.ID("bob")), true)
 	s.open(group)
 	shot(s, "12-group")
 	s.session.Emit(client.ConnectionChanged{State: client.Offline, Err: client.ErrServerUnreachable, Retry: noon.Add(5 * time.Second)})
@@ -186,6 +195,16 @@ func galleryMain(s *stage, shot func(*stage, string)) {
 		}
 		s.Drain()
 		shot(s, "2"+string(rune('0'+i))+"-dialog")
+		view.CloseSheet(s.view)
+	}
+	for i, open := range []func(){
+		func() { view.ChangePassword(s.view) }, func() { view.AdoptPassword(s.view) }, func() { view.RecoveryCode(s.view) },
+		func() { view.ShowCode(s.view, fake.RecoveryCode) }, func() { view.DeleteAccount(s.view) },
+		func() { view.Blocking(s.view); s.Until("the list is read", func() bool { return strings.Contains(s.texts(), "bob") }) },
+	} {
+		open()
+		s.Drain()
+		shot(s, "4"+string(rune('0'+i))+"-dialog")
 		view.CloseSheet(s.view)
 	}
 	s.win.Resize(fyne.NewSize(640, 480))

@@ -11,11 +11,13 @@ import (
 )
 
 // Sheet is a card over the dimmed window: a title, a body and buttons. A click
-// beside it closes it, as Escape does where the window passes that on.
+// beside it closes it, as Escape does where the window passes that on to Dismiss.
 type Sheet struct {
 	widget.BaseWidget
 	// OnClosed is called once when the sheet goes away.
 	OnClosed func()
+	// Locked keeps clicks beside the sheet, its cross and Escape from closing it.
+	Locked bool
 
 	canvas fyne.Canvas
 	width  float32
@@ -24,6 +26,7 @@ type Sheet struct {
 	scrim  *canvas.Rectangle
 	card   *canvas.Rectangle
 	title  *Line
+	closer *IconButton
 	body   fyne.CanvasObject
 	footer *fyne.Container
 	layout *fyne.Container
@@ -39,8 +42,8 @@ const (
 func NewSheet(c fyne.Canvas, title string, width float32, body fyne.CanvasObject, buttons ...fyne.CanvasObject) *Sheet {
 	s := &Sheet{canvas: c, width: width, scrim: canvas.NewRectangle(nil), card: canvas.NewRectangle(nil)}
 	s.title = NewLine(title, theme.SizeTitle).Bold().Truncated()
-	closer := NewIconButton(theme.IconClose, s.Close)
-	header := StretchRow(8, 0, s.title, closer)
+	s.closer = NewIconButton(theme.IconClose, s.Dismiss)
+	header := StretchRow(8, 0, s.title, s.closer)
 	s.body = body
 	s.footer = container.New(trailing{10}, buttons...)
 	if len(buttons) == 0 {
@@ -58,6 +61,19 @@ func (s *Sheet) Open(f fyne.Focusable) {
 	if f != nil {
 		s.canvas.Focus(f)
 	}
+}
+
+// Dismiss closes the sheet for whoever wants it out of the way, unless it is locked.
+func (s *Sheet) Dismiss() {
+	if !s.Locked {
+		s.Close()
+	}
+}
+
+// SetLocked sets Locked and shows it.
+func (s *Sheet) SetLocked(on bool) {
+	s.Locked = on
+	s.closer.SetEnabled(!on)
 }
 
 // Close takes the sheet away.
@@ -95,7 +111,7 @@ func (s *Sheet) Tapped(e *fyne.PointEvent) {
 	at, size := s.card.Position(), s.card.Size()
 	inside := e.Position.X >= at.X && e.Position.X <= at.X+size.Width && e.Position.Y >= at.Y && e.Position.Y <= at.Y+size.Height
 	if !inside {
-		s.Close()
+		s.Dismiss()
 	}
 }
 
