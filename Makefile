@@ -67,6 +67,11 @@ test-go:
 	go test -race -timeout 10m -run 'TestConversation|TestWorld' ./core/mls
 	go test -race -timeout 10m $(RACE)
 
+KILLS ?= 200
+.PHONY: test-cluster
+test-cluster: deps-test ## Kill servers of a cluster under load, KILLS times (default 200; make test does 10)
+	QPC_TEST_KILLS=$(KILLS) go test -timeout 30m -run TestClusterKilled -v ./server
+
 .PHONY: test-fuzz
 test-fuzz:
 	.ci/fuzz 2000x

@@ -14,6 +14,7 @@ import (
 	"quicprochat/core/opaque"
 	qpcv1 "quicprochat/proto/qpc/v1"
 	"quicprochat/server/secrets"
+	"quicprochat/server/storage"
 )
 
 // passwordChange is a change between its halves.
@@ -283,6 +284,35 @@ func TestDeleteAccountRefusals(t *testing.T) {
 	}
 	alice.subscribe(0)
 	f.wantPassword("alice", alice.password)
+}
+
+// The last admin of others stays, and is told before anything is changed.
+func TestDeleteLastAdmin(t *testing.T) {
+	f := start(t)
+	admin := f.operator("admin", storage.RoleAdmin)
+	check := func(d *member) error {
+		req := f.deletion(d.conn, d.person)
+		req.OnlyCheck = true
+		_, err := call[qpcv1.DeleteAccountResponse](d.conn, req)
+		return err
+	}
+	if err := check(admin); err != nil {
+		t.Errorf("the only account: %v", err)
+	}
+	bob := f.register("bob")
+	wantCode(t, check(admin), qpcv1.ErrorCode_ERROR_CODE_LAST_ADMIN)
+	_, err := call[qpcv1.DeleteAccountResponse](admin.conn, f.deletion(admin.conn, admin.person))
+	wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_LAST_ADMIN)
+	_, err = call[qpcv1.DeleteAccountResponse](admin.conn, &qpcv1.DeleteAccountRequest{OnlyCheck: true})
+	wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_ACCOUNT_PROOF)
+	admin.subscribe(0)
+	f.setRole("bob", storage.RoleAdmin)
+	if err := check(admin); err != nil {
+		t.Errorf("one of two: %v", err)
+	}
+	admin.subscribe(0) // asking has deleted nothing
+	must[qpcv1.DeleteAccountResponse](admin.conn, f.deletion(admin.conn, admin.person))
+	bob.subscribe(0)
 }
 
 func (d *member) exporter() []byte {

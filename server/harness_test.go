@@ -27,7 +27,10 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(killedDir); dir != "" {
 		serveUntilKilled(dir)
 	}
-	goleak.VerifyTestMain(m)
+	if os.Getenv(nodeVariable) != "" {
+		serveNode()
+	}
+	goleak.VerifyTestMain(withPostgres{m})
 }
 
 // patience bounds what a test waits for; it is no measure of anything.
@@ -81,6 +84,8 @@ type fixture struct {
 	logs  *logBuffer
 	// objects, where set, hold the blobs.
 	objects blob.Objects
+	// link, where set, is dialled instead of the Server's.
+	link func() string
 }
 
 // testConfig is open to everybody and limits nothing that a test does.
@@ -114,7 +119,7 @@ func startWith(t testing.TB, objects blob.Objects, change ...func(*Config)) *fix
 func (f *fixture) open() {
 	f.t.Helper()
 	log := slog.New(slog.NewTextHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	options := []Option{WithClock(f.clock.now)}
+	options := append([]Option{WithClock(f.clock.now), impatient}, shared()...)
 	if f.objects != nil {
 		options = append(options, WithObjects(f.objects))
 	}
@@ -165,6 +170,9 @@ type conn struct {
 
 func (f *fixture) dial() *conn {
 	f.t.Helper()
+	if f.link != nil {
+		return dialLink(f.t, f.link())
+	}
 	return dialLink(f.t, f.Link(nil))
 }
 

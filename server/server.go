@@ -23,6 +23,7 @@ import (
 	"quicprochat/server/blob"
 	"quicprochat/server/bus"
 	"quicprochat/server/config"
+	"quicprochat/server/moderation"
 	"quicprochat/server/queue"
 	"quicprochat/server/ratelimit"
 	"quicprochat/server/secrets"
@@ -61,13 +62,20 @@ type Server struct {
 	cert  tls.Certificate
 	store storage.Store
 	open  OpenStore // nil: there is only the file
+	bus   bus.Bus
+
+	openBus OpenBus // nil: there is only this node
+	missed  chan struct{}
+	pause   func() time.Duration // between looks for what the bus lost
 
 	limiter  *ratelimit.Limiter
 	sessions *session.Registry
 	queues   *queue.Service
 	objects  blob.Objects
 	blobs    *blob.Service
-	router   *wire.Router
+	// moderation is also what commands on the server's files go through.
+	moderation *moderation.Service
+	router     *wire.Router
 
 	tasks sync.WaitGroup
 	ended chan struct{}
@@ -103,7 +111,7 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, log: log, now: time.Now, sessions: session.NewRegistry(nil), ended: make(chan struct{})}
+	s := &Server{cfg: cfg, log: log, now: time.Now, missed: make(chan struct{}, 1), pause: pause, ended: make(chan struct{})}
 	for _, option := range options {
 		option(s)
 	}
@@ -123,8 +131,12 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	if err := s.openObjects(); err != nil {
 		return nil, errors.Join(fmt.Errorf("folder of blobs: %w", err), s.store.Close())
 	}
-	if err := s.wire(keys, bus.New()); err != nil {
-		return nil, errors.Join(err, s.store.Close())
+	s.sessions = session.NewRegistry(s.store, relay{s})
+	if err := s.connectBus(keys); err != nil {
+		return nil, errors.Join(err, s.objects.Close(), s.store.Close())
+	}
+	if err := s.wire(keys, s.bus); err != nil {
+		return nil, errors.Join(err, s.bus.Close(), s.objects.Close(), s.store.Close())
 	}
 	return s, nil
 }
@@ -149,6 +161,12 @@ func (s *Server) Start() error {
 	if _, folder := s.objects.(*blob.Folder); folder && s.cfg.BlobURL != "" {
 		return ErrNoBucket
 	}
+	if s.cfg.Bus.URL != "" && s.openBus == nil {
+		return ErrNoBus
+	}
+	if err := s.moderation.Prepare(context.Background()); err != nil {
+		return err
+	}
 	socket, err := wire.Listen(s.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", s.cfg.Listen, err)
@@ -157,6 +175,8 @@ func (s *Server) Start() error {
 	s.addr, s.stop = socket.LocalAddr(), stop
 	s.tasks.Go(func() { s.serve(ctx, socket) })
 	s.tasks.Go(func() { s.tidy(ctx) })
+	s.tasks.Go(func() { s.catchUp(ctx) })
+	s.tasks.Go(func() { s.moderation.Watch(ctx) })
 	s.log.Info("server started", "listen", s.addr.String(), "version", version.Version, "registration", string(s.cfg.Registration))
 	return nil
 }
@@ -177,6 +197,7 @@ func (s *Server) serveOptions() wire.ServeOptions {
 	return wire.ServeOptions{
 		Logger:                   s.log,
 		Intercept:                s.admit,
+		Operator:                 s.moderation.Authorize,
 		MaxConnections:           s.cfg.Limits.Connections,
 		MaxConnectionsPerAddress: s.cfg.Limits.ConnectionsPerAddress,
 	}
@@ -214,17 +235,26 @@ func (s *Server) linkPort() int {
 // returns its link. The server need not be started; another process may have
 // the same database open. ErrInviteTerms.
 func (s *Server) CreateInvite(ctx context.Context, uses int, ttl time.Duration) (link string, err error) {
+	return s.CreateRoleInvite(ctx, storage.RoleUser, uses, ttl)
+}
+
+// CreateRoleInvite is CreateInvite for accounts that get a role.
+func (s *Server) CreateRoleInvite(ctx context.Context, role storage.Role, uses int, ttl time.Duration) (link string, err error) {
 	if uses < 1 || ttl <= 0 {
 		return "", ErrInviteTerms
 	}
 	token := make([]byte, inviteTokenSize)
 	rand.Read(token)
-	err = s.store.CreateInvite(ctx, storage.Invite{Hash: auth.HashInvite(token), Uses: uses, Expires: s.now().Add(ttl)})
+	err = s.store.CreateInvite(ctx, storage.Invite{Hash: auth.HashInvite(token), Uses: uses, Expires: s.now().Add(ttl), Role: role})
 	if err != nil {
 		return "", fmt.Errorf("storing the invite: %w", err)
 	}
 	return s.Link(token), nil
 }
+
+// Moderation is for commands on accounts, which may work beside a server that
+// another process runs on the same data.
+func (s *Server) Moderation() *moderation.Service { return s.moderation }
 
 // Shutdown says goodbye to everybody, lets calls under way finish, and closes
 // the database and the bucket. When ctx ends first, it returns ctx's error and the rest goes
@@ -253,7 +283,7 @@ func (s *Server) close(stop context.CancelFunc) error {
 	}
 	s.tasks.Wait()
 	s.queues.Close()
-	err := errors.Join(s.serveErr, s.objects.Close(), s.store.Close())
+	err := errors.Join(s.serveErr, s.bus.Close(), s.objects.Close(), s.store.Close())
 	s.log.Info("server stopped")
 	return err
 }

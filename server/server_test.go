@@ -195,7 +195,8 @@ func TestHealthAndInfo(t *testing.T) {
 	f := start(t, func(c *Config) { c.ServerName = "Ours" })
 	must[qpcv1.HealthResponse](f.dial(), &qpcv1.HealthRequest{})
 	info := must[qpcv1.InfoResponse](f.dial(), &qpcv1.InfoRequest{})
-	if info.ServerName != "Ours" || info.Version == "" || info.Registration != qpcv1.InfoResponse_REGISTRATION_OPEN {
+	if info.ServerName != "Ours" || info.Version == "" || info.Registration != qpcv1.InfoResponse_REGISTRATION_OPEN ||
+		info.MaxBlobSize != 100<<20 || info.MaxChannelAddresses != 2000 {
 		t.Errorf("info: %v", info)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"quicprochat/server/config"
 	"quicprochat/server/device"
 	"quicprochat/server/keys"
+	"quicprochat/server/moderation"
 	"quicprochat/server/names"
 	"quicprochat/server/node"
 	"quicprochat/server/queue"
@@ -27,7 +28,7 @@ import (
 )
 
 // wire makes the services and gives their methods to the router.
-func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
+func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 	passwords, err := opaque.NewServer(opaque.DefaultConfig(), k.OPAQUE)
 	if err != nil {
 		return fmt.Errorf("OPAQUE: %w", err)
@@ -52,6 +53,12 @@ func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
 	if err != nil {
 		return fmt.Errorf("recovery: %w", err)
 	}
+	s.moderation, err = moderation.New(moderation.Options{
+		Store: s.store, Sessions: s.sessions, StorageKey: k.Storage, Now: s.now, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
 	s.router = wire.NewRouter()
 	for _, service := range []interface{ Register(*wire.Router) }{
 		auth.New(auth.Options{
@@ -64,10 +71,11 @@ func (s *Server) wire(k *secrets.Secrets, b *bus.Bus) error {
 		recoveries,
 		device.New(s.store, s.sessions, s.now),
 		keys.New(s.store, sealer, s.now),
-		user.New(s.store),
+		user.New(s.store, s.now),
 		s.queues,
 		channel.New(s.store, sealer, b, s.cfg.Limits.ChannelAddresses, s.now),
 		s.blobs,
+		s.moderation,
 		node.New(s.store, s.info()),
 	} {
 		service.Register(s.router)
@@ -86,5 +94,6 @@ func (s *Server) info() *qpcv1.InfoResponse {
 		Version:             version.Version,
 		Registration:        modes[s.cfg.Registration],
 		MaxChannelAddresses: uint32(s.cfg.Limits.ChannelAddresses),
+		MaxBlobSize:         uint64(s.cfg.Limits.BlobSize),
 	}
 }

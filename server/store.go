@@ -50,5 +50,7 @@ func storageLimits(l config.Limits) storage.Limits {
 		UploadTTL:        l.UploadTTL,
 		BlobTTL:          l.BlobTTL,
 		BlobQuota:        l.BlobBytesPerDay,
+		ReportTTL:        storage.DefaultLimits().ReportTTL,
+		ReportsPerDay:    storage.DefaultLimits().ReportsPerDay,
 	}
 }

@@ -35,6 +35,9 @@ func (cmd *checkCmd) Run(c *console) error {
 	if cfg.BlobURL != "" {
 		report(bucketFinding(ctx, cfg.BlobURL))
 	}
+	if cfg.Bus.URL != "" {
+		report(busFinding(ctx, cfg.Bus))
+	}
 	switch wrong {
 	case 0:
 		return nil

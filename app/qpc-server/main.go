@@ -15,6 +15,9 @@ type cli struct {
 	Quickstart quickstartCmd `cmd:"" help:"Set up a new server: configuration, keys, systemd unit and the first invite link."`
 	Serve      serveCmd      `cmd:"" help:"Run the server until it is told to stop."`
 	Invite     inviteCmd     `cmd:"" help:"Make an invite link. Works while the server runs."`
+	User       userCmd       `cmd:"" help:"Look at accounts and their roles. Works while the server runs."`
+	Ban        banCmd        `cmd:"" help:"Keep an account out. Works while the server runs."`
+	Unban      unbanCmd      `cmd:"" help:"Let an account in again. Works while the server runs."`
 	Check      checkCmd      `cmd:"" help:"Say what is wrong with the server's set-up, in words."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

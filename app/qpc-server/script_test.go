@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"quicprochat/core/client"
 	"quicprochat/server/storage/postgres/postgrestest"
 )
 
@@ -71,6 +73,7 @@ func runScripts(t *testing.T, dir string, setUp func(*testscript.Env) error) {
 			env.Setenv("XDG_DATA_HOME", env.WorkDir+"/home/.local/share")
 			port, err := freePort()
 			env.Setenv("PORT", strconv.Itoa(port))
+			env.Values[accountsKey{}] = make(map[string]*client.Client)
 			return errors.Join(err, setUp(env))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -79,6 +82,7 @@ func runScripts(t *testing.T, dir string, setUp func(*testscript.Env) error) {
 			"set-clock": scriptSetClock,
 			"occupy":    scriptOccupy,
 			"edit":      scriptEdit,
+			"register":  scriptRegister,
 		},
 	})
 }
@@ -152,4 +156,50 @@ func scriptEdit(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s does not contain %q", args[0], args[1])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o644))
+}
+
+// scriptRegister: register LINKFILE NAME registers an account, which stays
+// connected until the script ends; with "! register" it must be refused. Later,
+// register NAME STATE waits until its connection is online, or banned.
+func scriptRegister(ts *testscript.TestScript, neg bool, args []string) {
+	accounts := ts.Value(accountsKey{}).(map[string]*client.Client)
+	if c := accounts[args[0]]; c != nil {
+		awaitConnection(ts, c, args[1])
+		return
+	}
+	link, err := client.ParseLink(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	o := client.Options{Dir: ts.MkAbs("profile-" + args[1]), DeviceName: "test", Cost: client.CheapForTests()}
+	c, err := client.Register(context.Background(), o, link, args[1], "seven gulls over the harbour")
+	if neg {
+		if err == nil {
+			ts.Fatalf("%s was registered", args[1])
+		}
+		return
+	}
+	ts.Check(err)
+	accounts[args[1]] = c
+	ts.Defer(func() { _ = c.Close() })
+}
+
+// accountsKey is where a script has its clients.
+type accountsKey struct{}
+
+// awaitConnection waits for what the server makes of a client.
+func awaitConnection(ts *testscript.TestScript, c *client.Client, state string) {
+	events, cancel := c.Subscribe()
+	defer cancel()
+	timeout := time.After(30 * time.Second)
+	for {
+		c.Reconnect() // a banned client takes its time
+		now := c.Connection()
+		if state == "online" && now.State == client.Online || state == "banned" && errors.Is(now.Err, client.ErrBanned) {
+			return
+		}
+		select {
+		case <-events:
+		case <-timeout:
+			ts.Fatalf("the connection is %v: %v", now.State, now.Err)
+		}
+	}
 }

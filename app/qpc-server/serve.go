@@ -28,7 +28,7 @@ func (cmd *serveCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	s, err := newServer(cfg, newLogger(cfg.Log, c), options...)
+	s, err := newServer(cfg, newLogger(cfg.Log, c), append(options, server.WithBus(openBus))...)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,11 @@ type commandLine struct {
 	Send          sendCommand          `cmd:"" help:"Send a text into a conversation."`
 	History       historyCommand       `cmd:"" help:"Print a conversation."`
 	Watch         watchCommand         `cmd:"" help:"Print messages as they arrive."`
-	Version       versionCommand       `cmd:"" help:"Print the version."`
+	Report        reportCommand        `cmd:"" help:"Report a message to the operators of the server."`
+
+	Moderation moderationCommand `cmd:"" help:"For operators of the server: see reports, ban accounts."`
+
+	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
 type versionCommand struct{}

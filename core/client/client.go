@@ -110,6 +110,11 @@ func (c *Client) load(tx *vault.Tx) error {
 	if len(cursor) == 8 {
 		c.status.cursor = binary.BigEndian.Uint64(cursor)
 	}
+	if _, err := tx.Setting(settingBanned); err == nil {
+		c.status.isBanned = true
+	} else if !errors.Is(err, vault.ErrNotFound) {
+		return err
+	}
 	return c.loadConversations(tx)
 }
 
@@ -143,6 +148,7 @@ func (c *Client) run() {
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.inbox, c.acks = newInbox(), newAcks()
 	c.account = newConnection(c.now, c.dialAccount, func(s ConnectionChanged) {
+		c.heedBan(s)
 		c.status.setAccount(s)
 		switch {
 		case s.State == Online:
@@ -155,7 +161,12 @@ func (c *Client) run() {
 			}
 		}
 	})
-	c.anonymous = newConnection(c.now, c.dialAnonymous, c.status.setAnonymous)
+	c.anonymous = newConnection(c.now, c.dialAnonymous, func(s ConnectionChanged) {
+		c.status.setAnonymous(s)
+		if s.State == Online && c.status.banned() { // since it was dialled
+			c.anonymous.drop()
+		}
+	})
 	c.status.setAccount(ConnectionChanged{State: Connecting})
 	c.status.setAnonymous(ConnectionChanged{State: Connecting})
 	c.work.Go(func() { c.account.run(c.ctx) })

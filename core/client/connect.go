@@ -66,8 +66,12 @@ func (c *Client) subscribe(ctx context.Context, conn *wire.Conn) error {
 	return nil
 }
 
-// dialAnonymous connects and says nothing about who this is.
+// dialAnonymous connects and says nothing about who this is. The server cannot
+// tell a banned account there: it is this client that keeps to the ban.
 func (c *Client) dialAnonymous(ctx context.Context) (*wire.Conn, error) {
+	if c.status.banned() {
+		return nil, ErrBanned
+	}
 	conn, err := wire.Dial(ctx, c.self.link, wire.DialOptions{KeepAlive: keepAlive, IdleTimeout: idleTimeout})
 	return conn, fromWire(err)
 }

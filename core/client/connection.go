@@ -20,6 +20,8 @@ const (
 	callTimeout = 20 * time.Second
 	firstRetry  = 200 * time.Millisecond
 	lastRetry   = 30 * time.Second
+	// bannedRetry is the wait of a banned account before it asks again.
+	bannedRetry = 5 * time.Minute
 	// manyFailures is after how many the wait is lastRetry.
 	manyFailures = 8
 	// pause is the wait after a server's failure that names no other.
@@ -106,6 +108,11 @@ func (n *connection) wait(ctx context.Context, err error, failures int) {
 		return
 	}
 	delay := min(firstRetry<<min(failures, manyFailures), lastRetry)
+	if said, ok := errors.AsType[*wire.Error](err); ok && errors.Is(err, ErrBanned) {
+		if delay = bannedRetry; said.RetryAfter > 0 {
+			delay = min(delay, max(said.RetryAfter, firstRetry))
+		}
+	}
 	delay = delay/2 + jitter(delay/2)
 	n.report(ConnectionChanged{State: Offline, Err: err, Retry: n.now().Add(delay)})
 	timer := time.NewTimer(delay)
@@ -135,6 +142,13 @@ func (n *connection) set(conn *wire.Conn) {
 	case n.conn != nil:
 		n.conn = nil
 		n.up = make(chan struct{})
+	}
+}
+
+// drop ends the present connection, so that it is made anew.
+func (n *connection) drop() {
+	if conn, _ := n.current(); conn != nil {
+		_ = conn.Close()
 	}
 }
 

@@ -21,19 +21,17 @@ const partingTimeout = 15 * time.Second
 // logged out. What was sent stays with those who have it; the name can never be
 // registered again.
 //
-// Errors: ErrPresentPassword, ErrServerUnreachable, ErrRateLimited, ErrServer: the
-// client goes on, and some conversations may have been left; where the account is
+// Errors: ErrLastAdmin: others have accounts on the server and would have no
+// admin; nothing was changed. ErrPresentPassword, ErrServerUnreachable,
+// ErrRateLimited, ErrServer: the client goes on, and some conversations may have been left; where the account is
 // gone all the same, because only the answer was lost, calling it again deletes
 // the profile. After any other error, of deleting the files, the account is gone
 // and the client closed.
 func (c *Client) DeleteAccount(ctx context.Context, password string) error {
-	err := c.asOwner(ctx, password, func(context.Context, *owner) error { return nil })
+	err := c.requestDeletion(ctx, password, true)
 	if err == nil {
 		c.leaveAll(ctx)
-		err = c.asOwner(ctx, password, func(ctx context.Context, o *owner) error {
-			req := &qpcv1.DeleteAccountRequest{Signature: o.key.SignDeletion(c.self.account(), o.exporter)}
-			return o.conn.Call(ctx, req, new(qpcv1.DeleteAccountResponse))
-		})
+		err = c.requestDeletion(ctx, password, false)
 	}
 	if errors.Is(err, ErrPresentPassword) && c.accountGone(ctx) {
 		err = nil // nobody has a password any more
@@ -42,6 +40,15 @@ func (c *Client) DeleteAccount(ctx context.Context, password string) error {
 		return err
 	}
 	return c.deleteProfile()
+}
+
+// requestDeletion has the account deleted, or only asks whether that would be
+// refused.
+func (c *Client) requestDeletion(ctx context.Context, password string, onlyCheck bool) error {
+	return c.asOwner(ctx, password, func(ctx context.Context, o *owner) error {
+		req := &qpcv1.DeleteAccountRequest{Signature: o.key.SignDeletion(c.self.account(), o.exporter), OnlyCheck: onlyCheck}
+		return o.conn.Call(ctx, req, new(qpcv1.DeleteAccountResponse))
+	})
 }
 
 // accountGone tells whether the server says that there is no such account.

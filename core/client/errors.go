@@ -62,6 +62,25 @@ var (
 	ErrNoProfile = errors.New("client: no profile")
 	// ErrDeviceRevoked: the account removed this device.
 	ErrDeviceRevoked = errors.New("client: device revoked")
+	// ErrBanned: the operators of the server have banned the account. The
+	// server's sentence in it says until when; UserMessage shows it.
+	ErrBanned = errors.New("client: account banned")
+	// ErrNotReportable: this device has nothing to prove the message with, such
+	// as for an event.
+	ErrNotReportable = errors.New("client: message cannot be reported")
+	// ErrReportRefused: the server does not accept the proof, such as of a
+	// message of somebody whose account is gone.
+	ErrReportRefused = errors.New("client: report refused")
+	// ErrReportQuota: the account has reported as much as it may today.
+	ErrReportQuota = errors.New("client: too many reports today")
+	// ErrUnknownReport: the server has no such report.
+	ErrUnknownReport = errors.New("client: unknown report")
+	// ErrNoteInvalid: a note or reason is not UTF-8, or longer than MaxNote.
+	ErrNoteInvalid = errors.New("client: note invalid")
+	// ErrRoleRequired: the account's role on the server does not allow this.
+	ErrRoleRequired = errors.New("client: role required")
+	// ErrLastAdmin: the server would be left without an admin.
+	ErrLastAdmin = errors.New("client: last admin")
 	// ErrServerIncompatible: a server answered that this version cannot talk to.
 	ErrServerIncompatible = errors.New("client: incompatible server")
 	// ErrServer: the server failed; nothing was changed.

@@ -76,6 +76,12 @@ func (f *fakeServer) deleteAccount(p *wire.Peer, req *qpcv1.DeleteAccountRequest
 	if !identity.VerifyDeletion(a.key, a.id, exporter, req.Signature) {
 		return nil, refuse(qpcv1.ErrorCode_ERROR_CODE_ACCOUNT_PROOF)
 	}
+	if f.lastAdmin {
+		return nil, refuse(qpcv1.ErrorCode_ERROR_CODE_LAST_ADMIN)
+	}
+	if req.OnlyCheck {
+		return &qpcv1.DeleteAccountResponse{}, nil
+	}
 	delete(f.accounts, a.id)
 	for _, d := range a.devices {
 		delete(f.devices, d.id)

@@ -37,6 +37,10 @@ type fakeServer struct {
 	refuseKeys bool
 	// failLate makes decisive requests take effect and fail all the same.
 	failLate bool
+	// lastAdmin refuses to delete accounts.
+	lastAdmin bool
+	// reports are what was reported, as it came.
+	reports []*qpcv1.ReportMessageRequest
 	// falsify changes what the server gives out of each device.
 	falsify func(*qpcv1.DeviceKeys)
 }
@@ -136,6 +140,7 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.post)
 	handle(r, f, f.commit)
 	handle(r, f, f.deleteChannel)
+	handle(r, f, f.reportMessage)
 	return r
 }
 

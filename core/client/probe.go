@@ -29,5 +29,6 @@ func serverInfo(ctx context.Context, conn *wire.Conn) (ServerInfo, error) {
 		Name:         m.ServerName,
 		Version:      m.Version,
 		Registration: Registration(m.Registration),
+		MaxBlobSize:  m.MaxBlobSize,
 	}, nil
 }

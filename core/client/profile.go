@@ -20,6 +20,7 @@ const (
 	settingCursor      = "queue cursor"
 	settingLastResort  = "last resort expires"
 	settingDevicesDone = "devices in step"
+	settingBanned      = "banned"
 )
 
 // profile is who this device is. It is written once, when the account or the

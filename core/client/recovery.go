@@ -69,7 +69,7 @@ func (c *Client) RemoveRecoveryCode(ctx context.Context, password string) error 
 // recovered, but this device was not added: Login works with the new password.
 //
 // Errors: ErrRecoveryCodeInvalid, *WeakPasswordError, ErrWrongRecoveryCode,
-// ErrRecoveryLocked, ErrRecoveryUncertain, ErrProfileExists, ErrTooManyDevices,
+// ErrRecoveryLocked, ErrRecoveryUncertain, ErrBanned, ErrProfileExists, ErrTooManyDevices,
 // and those of reaching a server.
 func RecoverAccount(ctx context.Context, o Options, link Link, name, code, password string) (c *Client, nextCode string, err error) {
 	name = cleanName(name)

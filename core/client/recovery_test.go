@@ -127,7 +127,12 @@ func TestDeletionAnswerLost(t *testing.T) {
 		t.Errorf("wrong password: %v", err)
 	}
 	alice.awaitState(id, StateActive)
-	f.set(func() { f.failLate = true })
+	f.set(func() { f.lastAdmin = true })
+	if err := alice.DeleteAccount(t.Context(), testPassword); !errors.Is(err, ErrLastAdmin) {
+		t.Errorf("last admin: %v", err)
+	}
+	alice.awaitState(id, StateActive) // it was refused before anything was left
+	f.set(func() { f.lastAdmin, f.failLate = false, true })
 	if err := alice.DeleteAccount(t.Context(), testPassword); !errors.Is(err, ErrServer) {
 		t.Fatalf("no answer: %v", err)
 	}

@@ -222,4 +222,7 @@ type ServerInfo struct {
 	Name         string
 	Version      string
 	Registration Registration
+	// MaxBlobSize is how large an encrypted file may be that the server takes,
+	// in bytes; 0 where it does not say.
+	MaxBlobSize uint64
 }

@@ -54,6 +54,14 @@ var userMessages = []struct {
 	{ErrWrongRecoveryCode, "Wrong name or recovery code."},
 	{ErrRecoveryLocked, "Too many wrong recovery codes were tried for this name today. Please try again tomorrow."},
 	{ErrTooManySettings, "You have muted, pinned or blocked as much as fits. Please undo some of it first."},
+	{ErrBanned, "Your account is banned from this server."},
+	{ErrNotReportable, "This message cannot be reported: this device cannot prove who sent it."},
+	{ErrReportRefused, "The server does not accept this report. The sender's account may be gone."},
+	{ErrReportQuota, "You have reported as many messages as you can today. Please try again tomorrow."},
+	{ErrUnknownReport, "There is no such report. It may have expired."},
+	{ErrNoteInvalid, "A note has at most 1000 bytes of text."},
+	{ErrRoleRequired, "Your role on this server does not allow this. Moderators can ban users, admins everybody else, and nobody themselves."},
+	{ErrLastAdmin, "This is the last admin of the server. Make somebody else an admin first."},
 	{ErrRateLimited, "Too many attempts. Please wait a little."},
 	{ErrTooManyDevices, "Your account has too many devices. Please remove one first."},
 	{ErrGroupFull, "The server allows no more devices in this group."},
@@ -79,6 +87,9 @@ func UserMessage(err error) string {
 		return named.Name + ": " + UserMessage(named.Err)
 	}
 	err = fromWire(err)
+	if said, ok := errors.AsType[*wire.Error](err); ok && errors.Is(err, ErrBanned) && said.RetryAfter > 0 {
+		return said.Message // it says until when
+	}
 	for _, m := range userMessages {
 		if errors.Is(err, m.err) {
 			return m.message
@@ -110,6 +121,12 @@ var wireErrors = map[qpcv1.ErrorCode]error{
 	qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_ACCOUNT:     ErrUnknownUser,
 	qpcv1.ErrorCode_ERROR_CODE_NO_KEY_PACKAGE:      ErrUnreachableUser,
 	qpcv1.ErrorCode_ERROR_CODE_CHANNEL_FULL:        ErrGroupFull,
+	qpcv1.ErrorCode_ERROR_CODE_ACCOUNT_BANNED:      ErrBanned,
+	qpcv1.ErrorCode_ERROR_CODE_REPORT_INVALID:      ErrReportRefused,
+	qpcv1.ErrorCode_ERROR_CODE_REPORT_QUOTA:        ErrReportQuota,
+	qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_REPORT:      ErrUnknownReport,
+	qpcv1.ErrorCode_ERROR_CODE_ROLE_REQUIRED:       ErrRoleRequired,
+	qpcv1.ErrorCode_ERROR_CODE_LAST_ADMIN:          ErrLastAdmin,
 }
 
 // connectionErrors gives failures of a connection the names that callers
@@ -131,6 +148,9 @@ func fromWire(err error) error {
 	}
 	if sentinel, ok := wireErrors[wire.CodeOf(err)]; ok && !errors.Is(err, sentinel) {
 		return fmt.Errorf("%w: %w", sentinel, err)
+	}
+	if closed, ok := errors.AsType[*wire.ClosedError](err); ok && closed.Goodbye == qpcv1.Goodbye_REASON_BANNED && !errors.Is(err, ErrBanned) {
+		err = fmt.Errorf("%w: %w", ErrBanned, err)
 	}
 	for _, c := range connectionErrors {
 		if errors.Is(err, c.from) && !errors.Is(err, c.to) {

@@ -88,10 +88,25 @@ func (x *exchange) admit(method uint16, length int) error {
 			return err
 		}
 	}
+	if m.Access == qpcv1.Access_ACCESS_ADMIN {
+		if err := x.authorize(); err != nil {
+			return err
+		}
+	}
 	if length > firstChunk {
 		return x.admitLarge(length)
 	}
 	return nil
+}
+
+// authorize asks whether the caller is an operator at this time.
+func (x *exchange) authorize() error {
+	operator := x.server.opts.Operator
+	who, known := x.peer.Principal()
+	if operator == nil || !known {
+		return errWrongConnection
+	}
+	return operator(x.stream.Context(), who.Account)
 }
 
 // admitLarge gives a large request memory and the time that it needs. It does

@@ -19,6 +19,12 @@ type ServeOptions struct {
 	// handler will get.
 	Intercept func(ctx context.Context, p *Peer, m Method) error
 
+	// Operator tells whether an account may call the methods with ACCESS_ADMIN.
+	// It is asked before each such call, after Intercept, so that the answer is
+	// as of now; its error is the call's answer. Where it is not set, those calls
+	// are refused.
+	Operator func(ctx context.Context, account []byte) error
+
 	// MaxConnections bounds all connections; 0 means 10000.
 	MaxConnections int
 	// MaxConnectionsPerAddress bounds those of one IPv4 address or IPv6 /64; 0 means 512.

@@ -28,6 +28,7 @@ var (
 	errGone      = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_ACCOUNT, "This account was deleted.")
 	errPassword  = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_PASSWORD_WRONG, "The present password is wrong.")
 	errChanged   = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_ACCOUNT_CHANGED, "The password was changed elsewhere just now. Begin again.")
+	errLastAdmin = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_LAST_ADMIN, "This is the last admin of the server. Make somebody else an admin first.")
 	errProof     = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_ACCOUNT_PROOF, "The account key did not sign this for this connection.")
 )
 
@@ -62,7 +63,7 @@ func (s *Service) Register(r *wire.Router) {
 	wire.Handle(r, s.deleteAccount)
 }
 
-// of reads the account that p has proved.
+// of reads the account that p has proved, and refuses one that is banned.
 func (s *Service) of(ctx context.Context, p *wire.Peer) (storage.Account, error) {
 	id, err := session.AccountOf(p)
 	if err != nil {
@@ -71,6 +72,9 @@ func (s *Service) of(ctx context.Context, p *wire.Peer) (storage.Account, error)
 	account, err := s.Store.Account(ctx, id)
 	if err != nil {
 		return storage.Account{}, gone(err)
+	}
+	if now := s.Now(); account.Banned(now) {
+		return storage.Account{}, session.BannedError(account.Ban, now)
 	}
 	return account, nil
 }
@@ -98,10 +102,23 @@ func (s *Service) deleteAccount(ctx context.Context, p *wire.Peer, req *qpcv1.De
 	if !identity.VerifyDeletion(account.PublicKey, account.ID, exporter, req.Signature) {
 		return nil, errProof
 	}
+	if req.OnlyCheck {
+		if err := s.Store.MayDeleteAccount(ctx, account.ID); err != nil {
+			return nil, deletionError(err)
+		}
+		return &qpcv1.DeleteAccountResponse{}, nil
+	}
 	if err := s.Store.DeleteAccount(ctx, account.ID, s.Names.Deleted(account.Name)); err != nil {
-		return nil, fmt.Errorf("deleting the account: %w", err)
+		return nil, deletionError(err)
 	}
 	s.Sessions.EndAccount(account.ID, qpcv1.Goodbye_REASON_DELETED)
 	s.Log.InfoContext(ctx, "account deleted")
 	return &qpcv1.DeleteAccountResponse{}, nil
+}
+
+func deletionError(err error) error {
+	if errors.Is(err, storage.ErrLastAdmin) {
+		return errLastAdmin
+	}
+	return fmt.Errorf("deleting the account: %w", err)
 }

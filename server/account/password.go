@@ -55,6 +55,9 @@ func (s *Service) changePasswordFinish(ctx context.Context, p *wire.Peer, req *q
 		return nil, errPassword
 	}
 	clear(sessionKey)
+	if _, err := s.of(ctx, p); err != nil { // deleted or banned since
+		return nil, err
+	}
 	if len(req.SealedAccountKey) != identity.SealedAccountKeySize || opaque.ValidateRecord(req.OpaqueRecord) != nil {
 		return nil, errMalformed
 	}

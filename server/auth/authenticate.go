@@ -29,16 +29,31 @@ func (s *Service) authenticate(ctx context.Context, p *wire.Peer, req *qpcv1.Aut
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Sessions.Bind(p, d); err != nil {
+	if err := s.notBanned(ctx, account); err != nil {
 		return nil, err
 	}
-	// A revocation between the look-up and the binding found no connection to
-	// end. It is found here.
-	if _, err := s.storedDevice(ctx, account, id); err != nil {
-		s.Sessions.End(id, qpcv1.Goodbye_REASON_REVOKED)
+	if err := s.Sessions.Bind(ctx, p, d); err != nil {
+		return nil, deviceError(err)
+	}
+	// A ban between the look-up and the binding found no connection to end. It
+	// is found here.
+	if err := s.notBanned(ctx, account); err != nil {
+		s.Sessions.End(id, qpcv1.Goodbye_REASON_BANNED)
 		return nil, err
 	}
 	return &qpcv1.AuthenticateResponse{}, nil
+}
+
+// notBanned refuses an account that is banned, or no longer there.
+func (s *Service) notBanned(ctx context.Context, id identity.AccountID) error {
+	account, err := s.Store.Account(ctx, id)
+	switch {
+	case errors.Is(err, storage.ErrUnknownAccount):
+		return errDeviceRefused
+	case err != nil:
+		return fmt.Errorf("reading the account: %w", err)
+	}
+	return s.checkBan(account)
 }
 
 // proveDevice checks the signature over the exporter of p's TLS session
@@ -77,13 +92,19 @@ func deviceOf(cert *identity.Certificate, queue storage.QueueID) session.Device 
 
 func (s *Service) storedDevice(ctx context.Context, account identity.AccountID, id identity.DeviceID) (storage.Device, error) {
 	stored, err := s.Store.Device(ctx, account, id)
-	switch {
-	case errors.Is(err, storage.ErrUnknownDevice):
-		return storage.Device{}, errDeviceRefused
-	case errors.Is(err, storage.ErrDeviceRevoked):
-		return storage.Device{}, errDeviceRevoked
-	case err != nil:
-		return storage.Device{}, fmt.Errorf("reading the device: %w", err)
+	if err != nil {
+		return storage.Device{}, deviceError(err)
 	}
 	return stored, nil
+}
+
+// deviceError puts what the store says of a device into the protocol's words.
+func deviceError(err error) error {
+	switch {
+	case errors.Is(err, storage.ErrUnknownDevice):
+		return errDeviceRefused
+	case errors.Is(err, storage.ErrDeviceRevoked):
+		return errDeviceRevoked
+	}
+	return fmt.Errorf("looking for the device: %w", err)
 }

@@ -11,6 +11,7 @@ import (
 	qpcv1 "quicprochat/proto/qpc/v1"
 	"quicprochat/server/exchange"
 	"quicprochat/server/names"
+	"quicprochat/server/session"
 	"quicprochat/server/storage"
 )
 
@@ -55,29 +56,41 @@ func (s *Service) loginFinish(ctx context.Context, p *wire.Peer, req *qpcv1.Logi
 		return nil, errLoginFailed
 	}
 	clear(sessionKey) // the TLS connection carries on by itself
-	if err := s.Sessions.BindAccount(p, x.account.ID); err != nil {
+	if err := s.Sessions.BindAccount(p, x.account.ID, x.account.Record); err != nil {
 		return nil, err
 	}
 	// An end of the account between LoginStart and the binding found no
 	// connection to end. It is found here.
-	if err := s.stillValid(ctx, x.account); err != nil {
-		p.Close(qpcv1.Goodbye_REASON_REVOKED)
+	if reason, err := s.stillValid(ctx, x.account); err != nil {
+		p.Close(reason)
 		return nil, err
 	}
 	return &qpcv1.LoginFinishResponse{AccountPublicKey: x.account.PublicKey, SealedAccountKey: x.account.SealedKey}, nil
 }
 
 // stillValid tells whether the account is there with the record that was just
-// proved.
-func (s *Service) stillValid(ctx context.Context, proved storage.Account) error {
-	now, err := s.Store.Account(ctx, proved.ID)
+// proved, and not banned; if not, with which words the connection ends. Nobody
+// learns of a ban without the password.
+func (s *Service) stillValid(ctx context.Context, proved storage.Account) (qpcv1.Goodbye_Reason, error) {
+	account, err := s.Store.Account(ctx, proved.ID)
 	switch {
 	case errors.Is(err, storage.ErrUnknownAccount):
-		return errLoginFailed
+		return qpcv1.Goodbye_REASON_REVOKED, errLoginFailed
 	case err != nil:
-		return fmt.Errorf("reading the account: %w", err)
-	case !bytes.Equal(now.Record, proved.Record):
-		return errLoginFailed
+		return qpcv1.Goodbye_REASON_REVOKED, fmt.Errorf("reading the account: %w", err)
+	case !bytes.Equal(account.Record, proved.Record):
+		return qpcv1.Goodbye_REASON_REVOKED, errLoginFailed
+	}
+	if err := s.checkBan(account); err != nil {
+		return qpcv1.Goodbye_REASON_BANNED, err
+	}
+	return 0, nil
+}
+
+// checkBan refuses an account that is banned now.
+func (s *Service) checkBan(account storage.Account) error {
+	if now := s.Now(); account.Banned(now) {
+		return session.BannedError(account.Ban, now)
 	}
 	return nil
 }

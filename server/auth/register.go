@@ -63,21 +63,32 @@ func (s *Service) checkFree(ctx context.Context, name string) error {
 }
 
 // checkInvite tells whether the token lets somebody in, and consumes nothing.
-// It returns nil where registration is open.
+// Where registration is open, nobody needs one; one that is good is used all
+// the same, for the role that it may give, and others do not matter.
 func (s *Service) checkInvite(ctx context.Context, token []byte) (*storage.InviteHash, error) {
+	open := s.Registration == config.RegistrationOpen
 	switch {
-	case s.Registration == config.RegistrationOpen:
-		return nil, nil
-	case s.Registration != config.RegistrationInvite:
+	case !open && s.Registration != config.RegistrationInvite:
 		return nil, errClosed
+	case len(token) == 0 && open:
+		return nil, nil
 	case len(token) == 0:
 		return nil, errInviteRequired
 	}
 	hash := HashInvite(token)
-	if err := s.Store.CheckInvite(ctx, hash, s.Now()); err != nil {
+	err := s.Store.CheckInvite(ctx, hash, s.Now())
+	switch {
+	case err == nil:
+		return &hash, nil
+	case open && isInviteError(err):
+		return nil, nil
+	default:
 		return nil, registrationError(err)
 	}
-	return &hash, nil
+}
+
+func isInviteError(err error) bool {
+	return errors.Is(err, storage.ErrInviteUnknown) || errors.Is(err, storage.ErrInviteUsedUp) || errors.Is(err, storage.ErrInviteExpired)
 }
 
 // HashInvite gives what the store keeps of an invite's token.
@@ -118,9 +129,8 @@ func (s *Service) registerFinish(ctx context.Context, p *wire.Peer, req *qpcv1.R
 		return nil, registrationError(err)
 	}
 	// Whoever just proved the account key vouches for the device.
-	err = s.Sessions.Bind(p, deviceOf(cert, first.Queue))
-	if err != nil {
-		return nil, err
+	if err := s.Sessions.Bind(ctx, p, deviceOf(cert, first.Queue)); err != nil {
+		return nil, deviceError(err)
 	}
 	s.Log.InfoContext(ctx, "account created")
 	return &qpcv1.RegisterFinishResponse{}, nil

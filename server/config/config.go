@@ -46,6 +46,7 @@ type Config struct {
 	BlobURL      string       `toml:"blob_url"`
 	Registration Registration `toml:"registration"`
 	Store        Store        `toml:"store"`
+	Bus          Bus          `toml:"bus"`
 	Log          Log          `toml:"log"`
 	Limits       Limits       `toml:"limits"`
 	Rates        Rates        `toml:"rates"`
@@ -55,6 +56,17 @@ type Config struct {
 type Store struct {
 	// URL is empty for a file in the data folder.
 	URL storage.URL `toml:"url"`
+}
+
+// Bus says how the servers of one store tell each other that something came in.
+type Bus struct {
+	// URL is empty for a server that is alone.
+	URL BusURL `toml:"url"`
+	// CredentialsFile is a .creds file of NATS; empty for none.
+	CredentialsFile string `toml:"credentials_file"`
+	// CAFile holds the certificates of those who vouch for the NATS servers;
+	// empty for the system's.
+	CAFile string `toml:"ca_file"`
 }
 
 // Log configures the operational log.

@@ -77,6 +77,9 @@ func TestLoadErrors(t *testing.T) {
 		"bad limit":            {"data_dir = \"/d\"\n[limits]\nqueue_items = 0\n", "limits.queue_items = 0 is too small"},
 		"bad ttl":              {"data_dir = \"/d\"\n[limits]\nqueue_ttl = \"1m\"\n", "limits.queue_ttl"},
 		"bad store":            {"data_dir = \"/d\"\n[store]\nurl = \"mysql://qpc@db/qpc\"\n", "store.url: the store's URL is not one such as postgres://"},
+		"bad bus":              {"data_dir = \"/d\"\n[store]\nurl = \"postgres://db/qpc\"\n[bus]\nurl = \"nats.lan:4222\"\n", "bus.url: not a list of URLs such as nats://"},
+		"bad second bus":       {"data_dir = \"/d\"\n[store]\nurl = \"postgres://db/qpc\"\n[bus]\nurl = \"nats://a:4222,http://b\"\n", "bus.url: not a list"},
+		"bus without store":    {"data_dir = \"/d\"\n[bus]\nurl = \"nats://a:4222\"\n", "store.url is not"},
 		"bad blob url":         {"data_dir = \"/d\"\nblob_url = \"/srv/blobs\"\n", "blob_url"},
 		"bad blob size":        {"data_dir = \"/d\"\n[limits]\nblob_size = 100\n", "limits.blob_size = 100 is too small"},
 		"huge blob size":       {"data_dir = \"/d\"\n[limits]\nblob_size = 17179869185\n", "limits.blob_size = 17179869185 is too large"},
@@ -118,6 +121,25 @@ func TestStorePasswordIsHidden(t *testing.T) {
 	} {
 		if _, err := Load(write(t, text), nil); err == nil || strings.Contains(err.Error(), secret) {
 			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// As does that of the bus.
+func TestBusPasswordIsHidden(t *testing.T) {
+	const secret = "s3cr3t"
+	for _, url := range []string{"nats://qpc:s3cr3t@a:4222,tls://s3cr3t@b:4222", "nats://qpc:%zzs3cr3t@a", "nats://a/s3cr3t", "nats://a?token=s3cr3t", "s3cr3t"} {
+		c, err := Load("", []string{"QPC_DATA_DIR=/d", "QPC_STORE_URL=postgres://db/qpc", "QPC_BUS_URL=" + url})
+		var log bytes.Buffer
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "config", c, "bus", c.Bus, "url", c.Bus.URL)
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "config", c, "bus", c.Bus, "url", c.Bus.URL)
+		for _, text := range []string{fmt.Sprintf("%v %+v %#v %v", c, c, c, err), log.String()} {
+			if strings.Contains(text, secret) {
+				t.Errorf("the password shows: %s", text)
+			}
+		}
+		if strings.Contains(url, "@b") && (err != nil || c.Bus.URL.Reveal() != url || c.Bus.URL.String() != "nats://a:4222,tls://b:4222") {
+			t.Errorf("got %v, %v", c.Bus.URL, err)
 		}
 	}
 }

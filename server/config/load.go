@@ -16,7 +16,7 @@ import (
 var ErrNotFound = errors.New("the configuration file does not exist")
 
 // Load reads path over the defaults, then the environment over both, and
-// validates the result. An empty path reads no file. Relative data_dir paths
+// validates the result. An empty path reads no file. Relative paths
 // are taken from the file's folder.
 func Load(path string, environ []string) (Config, error) {
 	c := Default()
@@ -42,8 +42,10 @@ func (c *Config) readFile(path string) error {
 	if err := c.decode(text); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if c.DataDir != "" && !filepath.IsAbs(c.DataDir) {
-		c.DataDir = filepath.Join(filepath.Dir(path), c.DataDir)
+	for _, file := range []*string{&c.DataDir, &c.Bus.CredentialsFile, &c.Bus.CAFile} {
+		if *file != "" && !filepath.IsAbs(*file) {
+			*file = filepath.Join(filepath.Dir(path), *file)
+		}
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 
 // Validate says in a sentence each what is wrong, all of it at once.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateNet(), c.Store.validate(), c.validateLog(), c.Limits.validate(), c.Rates.validate())
+	return errors.Join(c.validateNet(), c.Store.validate(), c.validateBus(), c.validateLog(), c.Limits.validate(), c.Rates.validate())
 }
 
 func (c *Config) validateNet() error {
@@ -50,6 +50,19 @@ func (s Store) validate() error {
 	}
 	if _, err := s.URL.Parse(); err != nil {
 		return fmt.Errorf("store.url: %w", err)
+	}
+	return nil
+}
+
+func (c *Config) validateBus() error {
+	if c.Bus.URL == "" {
+		return nil
+	}
+	if _, err := c.Bus.URL.Parse(); err != nil {
+		return fmt.Errorf("bus.url: %w", err)
+	}
+	if c.Store.URL == "" {
+		return ErrBusAlone
 	}
 	return nil
 }

@@ -3,7 +3,7 @@
 // A subscription costs no goroutine while nothing happens. A wake-up from the
 // bus, or an acknowledgement that makes room, starts one that fetches and
 // pushes until nothing is left; there is no polling and no timer on the way
-// from a post to its push. Where the wake-up brings the very next item, that is
+// from a post to its push, except where the bus between nodes lost a wake-up. Where the wake-up brings the very next item, that is
 // pushed as it is, and nothing fetched.
 package queue
 
@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"quicprochat/core/wire"
@@ -37,8 +39,7 @@ var (
 	errRevoked = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_DEVICE_REVOKED, "This device was revoked by its account.")
 )
 
-// Bus tells a subscriber that something came into a queue, and what, where the
-// item's Seq is not 0. wake must not block and does not change the item. The subscription lasts until cancel, after which wake is not called.
+// Bus tells a subscriber that something came into a queue; see package bus.
 type Bus interface {
 	Subscribe(queue storage.QueueID, wake func(storage.Item)) (cancel func())
 }
@@ -178,6 +179,27 @@ func (s *Service) drop(sub *subscription) {
 	}
 	s.mu.Unlock()
 	sub.stop()
+}
+
+// CatchUp looks in the store for what came into subscribed queues and was not
+// told by the bus, and has it pushed.
+func (s *Service) CatchUp(ctx context.Context) error {
+	s.mu.Lock()
+	subscriptions := maps.Clone(s.subscriptions)
+	s.mu.Unlock()
+	if len(subscriptions) == 0 {
+		return nil
+	}
+	last, err := s.store.LastSeqs(ctx, slices.Collect(maps.Keys(subscriptions)))
+	if err != nil {
+		return fmt.Errorf("looking for new items: %w", err)
+	}
+	for queue, seq := range last {
+		if seq > 0 {
+			subscriptions[queue].wake(storage.Item{Seq: seq})
+		}
+	}
+	return nil
 }
 
 // Sweep forgets the subscriptions of connections that are gone. Call it now

@@ -50,11 +50,15 @@ func (s *subscription) start(after uint64) {
 
 // wake says that something came into the queue. It does not block. An item that
 // follows what was pushed needs no fetching; any other is only a sign that there
-// is something to fetch.
+// is something to fetch, unless it was pushed already.
 func (s *subscription) wake(item storage.Item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if idle := s.started && !s.running && !s.waiting; idle && item.Seq == s.pushed+1 && s.room() > 0 {
+	if s.started && item.Seq > 0 && item.Seq <= s.pushed {
+		return
+	}
+	whole := item.Sealed != nil || item.Overflow
+	if idle := s.started && !s.running && !s.waiting; idle && whole && item.Seq == s.pushed+1 && s.room() > 0 {
 		s.handed = []storage.Item{item}
 	} else {
 		s.waiting = true

@@ -64,6 +64,9 @@ func (s *Service) fetch(ctx context.Context, p *wire.Peer, req *qpcv1.FetchBundl
 	if err := s.Store.ForgiveRecoveryTry(ctx, subject, now); err != nil {
 		return nil, fmt.Errorf("taking back a guess: %w", err)
 	}
+	if err := s.checkBan(account); err != nil {
+		return nil, err
+	}
 	exchange.Keep(p, &opened{Begun: exchange.Begun{At: now}, account: account, verifier: bundle.Verifier})
 	return &qpcv1.FetchBundleResponse{AccountId: account.ID[:], AccountPublicKey: account.PublicKey, Sealed: bundle.Sealed}, nil
 }
@@ -114,6 +117,16 @@ func (s *Service) recoverFinish(ctx context.Context, p *wire.Peer, req *qpcv1.Re
 	if err != nil {
 		return nil, err
 	}
+	account, err := s.Store.Account(ctx, x.account.ID)
+	switch {
+	case errors.Is(err, storage.ErrUnknownAccount):
+		return nil, errFailed
+	case err != nil:
+		return nil, fmt.Errorf("reading the account: %w", err)
+	}
+	if err := s.checkBan(account); err != nil { // since FetchBundle
+		return nil, err
+	}
 	err = s.Store.RecoverAccount(ctx, storage.RecoveryChange{
 		Before: x.verifier, Record: req.OpaqueRecord, SealedKey: req.SealedAccountKey, Next: next,
 	})
@@ -159,14 +172,17 @@ func (s *Service) checkRecovery(p *wire.Peer, x *recovering, req *qpcv1.RecoverA
 // enter makes p a connection of the account, as if it had just proved the new
 // password.
 func (s *Service) enter(ctx context.Context, p *wire.Peer, id identity.AccountID, record []byte) error {
-	if err := s.Sessions.BindAccount(p, id); err != nil {
+	if err := s.Sessions.BindAccount(p, id, record); err != nil {
 		return err
 	}
 	// An end of the account before the binding found no connection to end. It
 	// is found here.
 	now, err := s.Store.Account(ctx, id)
 	if err == nil && bytes.Equal(now.Record, record) {
-		return nil
+		if err = s.checkBan(now); err != nil {
+			p.Close(qpcv1.Goodbye_REASON_BANNED)
+		}
+		return err
 	}
 	p.Close(qpcv1.Goodbye_REASON_REVOKED)
 	if err == nil || errors.Is(err, storage.ErrUnknownAccount) {

@@ -94,10 +94,22 @@ func (s *Service) of(ctx context.Context, p *wire.Peer) (account storage.Account
 	case err != nil:
 		return account, nil, fmt.Errorf("reading the account: %w", err)
 	}
+	if err := s.checkBan(account); err != nil {
+		return account, nil, err
+	}
 	if exporter, err = p.Exporter(); err != nil {
 		return account, nil, fmt.Errorf("the TLS exporter: %w", err)
 	}
 	return account, exporter, nil
+}
+
+// checkBan refuses an account that is banned now. Nobody learns of a ban who has
+// not proved the account, or to have its code.
+func (s *Service) checkBan(account storage.Account) error {
+	if now := s.Now(); account.Banned(now) {
+		return session.BannedError(account.Ban, now)
+	}
+	return nil
 }
 
 func (s *Service) store(ctx context.Context, p *wire.Peer, req *qpcv1.StoreBundleRequest) (*qpcv1.StoreBundleResponse, error) {

@@ -15,22 +15,22 @@ type Ending struct {
 	Reason  qpcv1.Goodbye_Reason
 }
 
-// Relay takes an ending to the other nodes, which give it to [Registry.Apply].
+// Relay takes an ending to the other nodes, which give it to [Registry.Ended].
 // It does not block, and may fail: what tells a node that it missed an ending
 // is the store.
 type Relay interface {
 	Relay(Ending)
 }
 
-// endingSize is that of an encoded Ending, in bytes.
-const endingSize = len(identity.AccountID{}) + len(identity.DeviceID{}) + 1
+// EndingSize is that of an encoded Ending, in bytes.
+const EndingSize = len(identity.AccountID{}) + len(identity.DeviceID{}) + 1
 
 // ErrEnding is returned for bytes that are no ending.
 var ErrEnding = errors.New("session: not an ending")
 
 // Marshal encodes an ending for another node.
 func (e Ending) Marshal() []byte {
-	b := make([]byte, 0, endingSize)
+	b := make([]byte, 0, EndingSize)
 	b = append(b, e.Account[:]...)
 	b = append(b, e.Device[:]...)
 	return append(b, byte(e.Reason))
@@ -38,7 +38,7 @@ func (e Ending) Marshal() []byte {
 
 // ParseEnding decodes an ending; ErrEnding.
 func ParseEnding(b []byte) (e Ending, err error) {
-	if len(b) != endingSize {
+	if len(b) != EndingSize {
 		return Ending{}, ErrEnding
 	}
 	b = b[copy(e.Account[:], b):]

@@ -1,54 +1,90 @@
 package session
 
 import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"slices"
 	"sync"
 
 	"quicprochat/core/identity"
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/storage"
 )
+
+// Store is what a Registry asks when it was not told.
+type Store interface {
+	ClaimDevice(ctx context.Context, account, device [16]byte, node storage.NodeID) (moved bool, err error)
+	DeviceNodes(ctx context.Context, devices [][16]byte) (map[[16]byte]storage.NodeID, error)
+	Records(ctx context.Context, accounts [][16]byte) (map[[16]byte][]byte, error)
+}
 
 // Registry holds the connections of this node that have proved an account, with
 // or without a device. It is safe for concurrent use.
 type Registry struct {
-	relay Relay // nil: there is no other node
+	store Store
+	relay Relay
+	node  storage.NodeID
 
 	mu       sync.Mutex
-	devices  map[identity.DeviceID]*wire.Peer
+	devices  map[identity.DeviceID]*binding
 	accounts map[identity.AccountID][]*wire.Peer
+
+	doubts  map[identity.DeviceID]struct{} // devices that another node may have
+	doubted chan struct{}
+}
+
+// binding is a device's connection.
+type binding struct {
+	peer *wire.Peer
+	// claimed: the store knows that the device is here. Until then it may say
+	// something else.
+	claimed bool
 }
 
 // NewRegistry returns an empty Registry that tells relay what ends here, so
-// that it ends everywhere. A nil relay is for a server of one node.
-func NewRegistry(relay Relay) *Registry {
-	return &Registry{
+// that it ends everywhere.
+func NewRegistry(store Store, relay Relay) *Registry {
+	r := &Registry{
+		store:    store,
 		relay:    relay,
-		devices:  make(map[identity.DeviceID]*wire.Peer),
+		devices:  make(map[identity.DeviceID]*binding),
 		accounts: make(map[identity.AccountID][]*wire.Peer),
+		doubts:   make(map[identity.DeviceID]struct{}),
+		doubted:  make(chan struct{}, 1),
 	}
+	rand.Read(r.node[:])
+	return r
 }
 
-// BindAccount makes p a connection of an account whose password it has proved,
-// without a device. A connection that has another account is refused with a
-// *wire.Error.
+// recordKey finds the hash of the record that a connection has proved.
+type recordKey struct{}
+
+// BindAccount makes p a connection of an account whose password it has proved
+// by an OPAQUE record, without a device. A connection that has another account
+// is refused with a *wire.Error.
 //
-// Whether the account may still log in must be asked of the store once more
-// after this: an end that came before found nothing to end.
-func (r *Registry) BindAccount(p *wire.Peer, account identity.AccountID) error {
+// Whether the record is still the account's must be asked of the store once
+// more after this: an end that came before found nothing to end.
+func (r *Registry) BindAccount(p *wire.Peer, account identity.AccountID, record []byte) error {
 	if err := p.Authenticate(wire.Principal{Account: account[:]}); err != nil {
 		return err
 	}
+	p.SetValue(recordKey{}, sha256.Sum256(record))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.addToAccount(p, account)
 	return nil
 }
 
-// Bind makes p the connection of d and says goodbye to the one before.
-// Binding it again to the same device changes nothing; a connection that has
-// another device or account is refused with a *wire.Error.
-func (r *Registry) Bind(p *wire.Peer, d Device) error {
+// Bind makes p the connection of d and says goodbye to the one before, on
+// whichever node it is. Binding it again to the same device changes nothing; a
+// connection that has another device or account is refused with a *wire.Error.
+//
+// A device that was revoked meanwhile gives storage.ErrDeviceRevoked or
+// storage.ErrUnknownDevice; then, as where the store fails, p is told goodbye.
+func (r *Registry) Bind(ctx context.Context, p *wire.Peer, d Device) error {
 	if bound, ok := p.Value(deviceKey{}).(Device); ok && bound.ID != d.ID {
 		return errOther
 	}
@@ -56,14 +92,36 @@ func (r *Registry) Bind(p *wire.Peer, d Device) error {
 		return err
 	}
 	p.SetValue(deviceKey{}, d)
+	r.replace(p, d)
+	// After the binding: a revocation that came between the caller's look at
+	// the device and the binding found no connection to end. It is found here.
+	moved, err := r.store.ClaimDevice(ctx, d.Account, d.ID, r.node)
+	if err != nil {
+		p.Close(qpcv1.Goodbye_REASON_REVOKED)
+		return err
+	}
+	r.mu.Lock()
+	if b := r.devices[d.ID]; b != nil && b.peer == p {
+		b.claimed = true
+	}
+	r.mu.Unlock()
+	if moved {
+		r.relay.Relay(Ending{Device: d.ID, Reason: qpcv1.Goodbye_REASON_REPLACED})
+	}
+	return nil
+}
+
+// replace makes p the connection of d on this node.
+func (r *Registry) replace(p *wire.Peer, d Device) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if old := r.devices[d.ID]; old != nil && old != p {
-		old.Close(qpcv1.Goodbye_REASON_REPLACED)
+	if old := r.devices[d.ID]; old == nil || old.peer != p {
+		if old != nil {
+			old.peer.Close(qpcv1.Goodbye_REASON_REPLACED)
+		}
+		r.devices[d.ID] = &binding{peer: p}
 	}
-	r.devices[d.ID] = p
 	r.addToAccount(p, d.Account)
-	return nil
 }
 
 func (r *Registry) addToAccount(p *wire.Peer, account identity.AccountID) {
@@ -81,23 +139,34 @@ func (r *Registry) End(device identity.DeviceID, reason qpcv1.Goodbye_Reason) {
 // EndAccount says goodbye to every connection, on any node, that has proved an
 // account by its password or as one of its devices. Calls under way may finish,
 // so that the one that ends the account is answered.
+//
+// The store must know before why: nodes that are not told find out there.
 func (r *Registry) EndAccount(account identity.AccountID, reason qpcv1.Goodbye_Reason) {
 	r.end(Ending{Account: account, Reason: reason})
 }
 
 func (r *Registry) end(e Ending) {
-	r.Apply(e)
-	if r.relay != nil {
-		r.relay.Relay(e)
-	}
+	r.apply(e)
+	r.relay.Relay(e)
 }
 
-// Apply says goodbye to what an ending names on this node alone.
-func (r *Registry) Apply(e Ending) {
+// Ended does on this node what another one has said. Where a device came back
+// in the meantime, the store knows which node has it, so it is asked first: see
+// Doubted.
+func (r *Registry) Ended(e Ending) {
+	if e.Reason == qpcv1.Goodbye_REASON_REPLACED {
+		r.doubt(e.Device)
+		return
+	}
+	r.apply(e)
+}
+
+// apply says goodbye to what an ending names on this node alone.
+func (r *Registry) apply(e Ending) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.devices[e.Device]; p != nil {
-		p.Close(e.Reason)
+	if b := r.devices[e.Device]; b != nil {
+		b.peer.Close(e.Reason)
 		delete(r.devices, e.Device)
 	}
 	for _, p := range r.accounts[e.Account] {
@@ -110,8 +179,8 @@ func (r *Registry) Apply(e Ending) {
 func (r *Registry) Sweep() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, p := range r.devices {
-		if gone(p) {
+	for id, b := range r.devices {
+		if gone(b.peer) {
 			delete(r.devices, id)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"quicprochat/core/identity"
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/storage"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,7 +29,7 @@ type node struct {
 	binds chan func(*wire.Peer) error
 }
 
-func startNode(t *testing.T, relay Relay) *node {
+func startNode(t *testing.T, store Store, relay Relay) *node {
 	t.Helper()
 	cert, err := wire.LoadOrCreateCertificate(t.TempDir(), nil)
 	if err != nil {
@@ -44,7 +45,7 @@ func startNode(t *testing.T, relay Relay) *node {
 	}
 	pin := wire.PinOf(cert)
 	link.Pin = pin[:]
-	n := &node{NewRegistry(relay), link, make(chan func(*wire.Peer) error, 1)}
+	n := &node{NewRegistry(store, relay), link, make(chan func(*wire.Peer) error, 1)}
 	r := wire.NewRouter()
 	wire.Handle(r, func(_ context.Context, p *wire.Peer, _ *qpcv1.HealthRequest) (*qpcv1.HealthResponse, error) {
 		return &qpcv1.HealthResponse{}, (<-n.binds)(p)
@@ -85,12 +86,15 @@ func (n *node) connect(t *testing.T, bind func(*wire.Peer) error) *wire.Conn {
 
 func (n *node) connectDevice(t *testing.T, d Device) *wire.Conn {
 	t.Helper()
-	return n.connect(t, func(p *wire.Peer) error { return n.Bind(p, d) })
+	n.store.(*books).add(d)
+	return n.connect(t, func(p *wire.Peer) error { return n.Bind(t.Context(), p, d) })
 }
 
 func (n *node) connectAccount(t *testing.T, a identity.AccountID) *wire.Conn {
 	t.Helper()
-	return n.connect(t, func(p *wire.Peer) error { return n.BindAccount(p, a) })
+	b := n.store.(*books)
+	b.addAccount(a)
+	return n.connect(t, func(p *wire.Peer) error { return n.BindAccount(p, a, b.record(a)) })
 }
 
 func newDevice(account identity.AccountID) Device {
@@ -125,9 +129,10 @@ func (n *node) wantAlive(t *testing.T, what string, c *wire.Conn) {
 }
 
 func TestEndAccountEndsAllItsConnections(t *testing.T) {
-	n := startNode(t, nil)
+	n := startNode(t, newBooks(), alone{})
 	alice, bob := identity.NewAccountID(), identity.NewAccountID()
-	phone, laptop, other := newDevice(alice), newDevice(alice), newDevice(bob)
+	phone, laptop, tablet, other := newDevice(alice), newDevice(alice), newDevice(alice), newDevice(bob)
+	n.store.(*books).add(tablet)
 	ended := map[string]*wire.Conn{
 		"phone":        n.connectDevice(t, phone),
 		"laptop":       n.connectDevice(t, laptop),
@@ -135,7 +140,7 @@ func TestEndAccountEndsAllItsConnections(t *testing.T) {
 		"second login": n.connectAccount(t, alice),
 		// a new device logs in first, then authenticates
 		"both": n.connect(t, func(p *wire.Peer) error {
-			return errors.Join(n.BindAccount(p, alice), n.Bind(p, newDevice(alice)))
+			return errors.Join(n.BindAccount(p, alice, []byte("record")), n.Bind(t.Context(), p, tablet))
 		}),
 	}
 	bobs, bobsLogin := n.connectDevice(t, other), n.connectAccount(t, bob)
@@ -153,7 +158,7 @@ func TestEndAccountEndsAllItsConnections(t *testing.T) {
 }
 
 func TestTheEndIsAnswered(t *testing.T) {
-	n := startNode(t, nil)
+	n := startNode(t, newBooks(), alone{})
 	alice := identity.NewAccountID()
 	c := n.connectAccount(t, alice)
 	n.binds <- func(*wire.Peer) error {
@@ -167,7 +172,7 @@ func TestTheEndIsAnswered(t *testing.T) {
 }
 
 func TestSweepForgetsWhatIsGone(t *testing.T) {
-	n := startNode(t, nil)
+	n := startNode(t, newBooks(), alone{})
 	alice := identity.NewAccountID()
 	stays := n.connectAccount(t, alice)
 	for _, c := range []*wire.Conn{n.connectDevice(t, newDevice(alice)), n.connectAccount(t, alice), n.connectAccount(t, identity.NewAccountID())} {
@@ -195,24 +200,16 @@ func TestSweepForgetsWhatIsGone(t *testing.T) {
 	wantGoodbye(t, "the one that stayed", stays, qpcv1.Goodbye_REASON_BANNED)
 }
 
-// toOther is a relay to one other node.
-type toOther struct {
-	t     *testing.T
-	other func() *Registry
-}
-
-func (r toOther) Relay(e Ending) {
-	parsed, err := ParseEnding(e.Marshal())
-	if err != nil {
-		r.t.Error(err)
-	}
-	r.other().Apply(parsed)
+// pair are two nodes with one store.
+func pair(t *testing.T) (a, b *node, store *books, link *toOther) {
+	store, link = newBooks(), &toOther{t: t}
+	a = startNode(t, store, relayFunc(func(e Ending) { link.tell(b, e) }))
+	b = startNode(t, store, relayFunc(func(e Ending) { link.tell(a, e) }))
+	return a, b, store, link
 }
 
 func TestEndingsReachTheOtherNode(t *testing.T) {
-	var a, b *node
-	a = startNode(t, toOther{t, func() *Registry { return b.Registry }})
-	b = startNode(t, toOther{t, func() *Registry { return a.Registry }})
+	a, b, _, _ := pair(t)
 	alice, bob := identity.NewAccountID(), identity.NewAccountID()
 	phone, bobs := newDevice(alice), newDevice(bob)
 	onA, onB := a.connectAccount(t, alice), b.connectDevice(t, phone)
@@ -225,6 +222,80 @@ func TestEndingsReachTheOtherNode(t *testing.T) {
 	a.End(bobs.ID, qpcv1.Goodbye_REASON_REVOKED)
 	wantGoodbye(t, "the device there", bobOnB, qpcv1.Goodbye_REASON_REVOKED)
 	a.wantAlive(t, "the account's login", bobOnA)
+}
+
+func TestADeviceMovesToTheOtherNode(t *testing.T) {
+	a, b, _, link := pair(t)
+	d := newDevice(identity.NewAccountID())
+	onA := a.connectDevice(t, d)
+	onB := b.connectDevice(t, d)
+	<-a.Doubted()
+	must(t, a.Settle(t.Context()))
+	wantGoodbye(t, "the old one", onA, qpcv1.Goodbye_REASON_REPLACED)
+
+	// It moves back, and what B had said arrives late.
+	link.lost(true)
+	again := a.connectDevice(t, d)
+	a.Ended(Ending{Device: d.ID, Reason: qpcv1.Goodbye_REASON_REPLACED})
+	<-a.Doubted()
+	must(t, a.Settle(t.Context()))
+	must(t, a.Recheck(t.Context()))
+	a.wantAlive(t, "the newest", again)
+	b.wantAlive(t, "as long as nobody tells it", onB)
+	must(t, b.Settle(t.Context())) // nothing was said
+	b.wantAlive(t, "as long as it does not ask", onB)
+	must(t, b.Recheck(t.Context()))
+	wantGoodbye(t, "the one that B had", onB, qpcv1.Goodbye_REASON_REPLACED)
+}
+
+// What a node was not told, or a program beside the server has done, is found
+// in the store.
+func TestRecheckFindsWhatWasNotTold(t *testing.T) {
+	a, b, store, link := pair(t)
+	link.lost(true)
+	alice, bob, carol := identity.NewAccountID(), identity.NewAccountID(), identity.NewAccountID()
+	deleted, revoked, stays := newDevice(alice), newDevice(bob), newDevice(carol)
+	gone := map[*wire.Conn]qpcv1.Goodbye_Reason{
+		b.connectDevice(t, deleted): qpcv1.Goodbye_REASON_DELETED,
+		b.connectAccount(t, alice):  qpcv1.Goodbye_REASON_DELETED,
+		b.connectDevice(t, revoked): qpcv1.Goodbye_REASON_REVOKED,
+		b.connectAccount(t, carol):  qpcv1.Goodbye_REASON_PASSWORD_CHANGED,
+	}
+	kept := []*wire.Conn{b.connectAccount(t, bob), b.connectDevice(t, stays)}
+	must(t, b.Recheck(t.Context()))
+	store.deleteAccount(alice)
+	store.revoke(revoked)
+	store.setRecord(carol, []byte("after a new password"))
+	a.EndAccount(alice, qpcv1.Goodbye_REASON_DELETED) // does not arrive
+	for range 2 {
+		must(t, b.Recheck(t.Context()))
+	}
+	for c, reason := range gone {
+		wantGoodbye(t, "ended", c, reason)
+	}
+	for _, c := range kept {
+		b.wantAlive(t, "not concerned", c)
+	}
+	store.fail(errors.New("the store is gone"))
+	if err := b.Recheck(t.Context()); err == nil {
+		t.Error("the store's error is kept to itself")
+	}
+	b.wantAlive(t, "without a store", kept[0])
+}
+
+// A device that was revoked while it connected comes to nothing.
+func TestBindARevokedDevice(t *testing.T) {
+	n := startNode(t, newBooks(), alone{})
+	d := newDevice(identity.NewAccountID())
+	result := make(chan error, 1)
+	c := n.connect(t, func(p *wire.Peer) error {
+		result <- n.Bind(t.Context(), p, d)
+		return nil
+	})
+	if err := <-result; !errors.Is(err, storage.ErrUnknownDevice) {
+		t.Errorf("got %v", err)
+	}
+	wantGoodbye(t, "then", c, qpcv1.Goodbye_REASON_REVOKED)
 }
 
 func FuzzParseEnding(f *testing.F) {
@@ -240,7 +311,7 @@ func FuzzParseEnding(f *testing.F) {
 		f.Add(e.Marshal())
 	}
 	f.Add([]byte(nil))
-	f.Add(make([]byte, endingSize+1))
+	f.Add(make([]byte, EndingSize+1))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := ParseEnding(b)
 		switch one := (e.Account == identity.AccountID{}) != (e.Device == identity.DeviceID{}); {

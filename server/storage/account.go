@@ -2,14 +2,6 @@ package storage
 
 import "time"
 
-// Role is what an account may do on the server.
-type Role uint8
-
-const (
-	RoleUser  Role = 0
-	RoleAdmin Role = 1
-)
-
 // Account is a registered account.
 type Account struct {
 	ID   [16]byte
@@ -23,7 +15,14 @@ type Account struct {
 	// CreatedDay is in seconds since 1970, a multiple of a day.
 	CreatedDay uint64
 	Role       Role
+	// Ban is the account's ban, nil where there is none. It may be over: see
+	// Banned.
+	Ban *Ban
 }
+
+// Banned tells whether the account is kept out at now: it must not log in, get
+// tokens, or be invited.
+func (a Account) Banned(now time.Time) bool { return a.Ban.InForce(now) }
 
 // NewAccount asks for an account with its first device.
 type NewAccount struct {
@@ -32,7 +31,8 @@ type NewAccount struct {
 	Record    []byte
 	PublicKey []byte
 	SealedKey []byte
-	Role      Role
+	// Role is that of the invite where there is one.
+	Role Role
 	// DeviceID and DeviceCertificate are of the first device.
 	DeviceID          [16]byte
 	DeviceCertificate []byte
@@ -66,6 +66,8 @@ type Invite struct {
 	// Uses is how many accounts can be created with it.
 	Uses    int
 	Expires time.Time
+	// Role is what those accounts get.
+	Role Role
 }
 
 // Device is a device of an account.

@@ -39,6 +39,14 @@ var (
 	ErrNoRecovery = errors.New("account has no recovery bundle")
 	// ErrTooManyTries: too many guesses of a recovery code on one day.
 	ErrTooManyTries = errors.New("too many guesses today")
+	// ErrForbidden: the role of the one who asks does not allow it.
+	ErrForbidden = errors.New("role does not allow this")
+	// ErrLastAdmin: nobody else could administer the server.
+	ErrLastAdmin = errors.New("account is the last admin")
+	// ErrUnknownReport: there is no such report; it may have expired.
+	ErrUnknownReport = errors.New("no such report")
+	// ErrReportQuota: the count would be more than Limits.ReportsPerDay.
+	ErrReportQuota = errors.New("quota of reports is used up")
 
 	// ErrUnknownDevice: there is no such device, or it is not of this account.
 	ErrUnknownDevice = errors.New("no such device")

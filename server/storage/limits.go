@@ -39,6 +39,10 @@ type Limits struct {
 	// UploadTTL is how long an upload may take, and BlobTTL how long a finished
 	// blob is kept.
 	UploadTTL, BlobTTL time.Duration
+	// ReportTTL is how long a report is kept, and ReportsPerDay how many can
+	// count against one QuotaKey.
+	ReportTTL     time.Duration
+	ReportsPerDay int
 	// BlobQuota is how many bytes can be charged to one QuotaKey.
 	BlobQuota int64
 }
@@ -56,6 +60,8 @@ func DefaultLimits() Limits {
 		UploadTTL:        24 * time.Hour,
 		BlobTTL:          30 * 24 * time.Hour,
 		BlobQuota:        2 << 30,
+		ReportTTL:        90 * 24 * time.Hour,
+		ReportsPerDay:    20,
 	}
 }
 
@@ -63,7 +69,7 @@ func DefaultLimits() Limits {
 func (l Limits) Validate() error {
 	if l.Devices <= 0 || l.KeyPackages <= 0 || l.QueueItems <= 0 || l.QueueBytes <= 0 ||
 		l.ChannelAddresses <= 0 || l.ItemTTL <= 0 || l.ChannelTTL <= 0 ||
-		l.UploadTTL <= 0 || l.BlobTTL <= 0 || l.BlobQuota <= 0 {
+		l.UploadTTL <= 0 || l.BlobTTL <= 0 || l.BlobQuota <= 0 || l.ReportTTL <= 0 || l.ReportsPerDay <= 0 {
 		return errors.New("every storage limit must be positive")
 	}
 	return nil

@@ -34,10 +34,13 @@ type Store interface {
 	QueueStore
 	ChannelStore
 	BlobStore
+	SessionStore
+	ModerationStore
 
 	// Expire deletes what is out of time at now: queue items, records of
-	// posted items, KeyPackages, invites, channels without activity, and counts
-	// of quotas and of guesses; blobs that are out of time are gone then. One call does a bounded piece of work, in proportion to limit, so that it
+	// posted items, KeyPackages, invites, channels without activity, counts
+	// of quotas and of guesses, reports, and bans that are over; blobs that are
+	// out of time are gone then. One call does a bounded piece of work, in proportion to limit, so that it
 	// holds up nobody, and returns how much it did; 0: nothing was left to do.
 	Expire(ctx context.Context, now time.Time, limit int) (int, error)
 
@@ -60,7 +63,8 @@ type AccountStore interface {
 	CheckInvite(ctx context.Context, hash InviteHash, now time.Time) error
 
 	// CreateAccount creates an account and its first device and consumes one
-	// use of the invite, all or nothing, and returns the device with its queue.
+	// use of the invite, whose role the account gets, all or nothing, and
+	// returns the device with its queue.
 	// The invite is checked first, so that nobody without one learns which
 	// names are taken. ErrInviteUnknown, ErrInviteExpired, ErrInviteUsedUp,
 	// ErrNameTaken (deleted accounts keep theirs), ErrAccountExists (the id),
@@ -73,6 +77,10 @@ type AccountStore interface {
 	// Account finds an account by its id. ErrUnknownAccount.
 	Account(ctx context.Context, id [16]byte) (Account, error)
 
+	// Accounts lists accounts in the order of their names' bytes, from the one
+	// behind a name on, at most limit. Record and SealedKey are left out.
+	Accounts(ctx context.Context, after string, limit int) ([]Account, error)
+
 	// NameDeleted tells whether an account with this name was deleted.
 	NameDeleted(ctx context.Context, name NameHash) (bool, error)
 
@@ -82,12 +90,20 @@ type AccountStore interface {
 	ChangePassword(ctx context.Context, change PasswordChange) error
 
 	// DeleteAccount deletes an account and all that names it: its devices with
-	// their queues and keys, those that were revoked, its vault and its
-	// recovery bundle. The hash of its name stays, so that nobody gets the name
-	// again. Deleting an account that is not there changes nothing. It may go in
-	// pieces, devices first: after an error some may be gone, and calling it
-	// again takes it up.
+	// their queues and keys, those that were revoked, its vault, its recovery
+	// bundle and its ban. The hash of its name stays, so that nobody gets the
+	// name again. Deleting an account that is not there changes nothing. It may
+	// go in pieces, the role first, then devices: after an error some may be
+	// gone, and calling it again takes it up.
+	//
+	// ErrLastAdmin, and nothing is changed: there are other accounts, and none
+	// of them is an admin without a ban, one that Expire has not deleted yet
+	// included.
 	DeleteAccount(ctx context.Context, id [16]byte, name NameHash) error
+
+	// MayDeleteAccount tells whether DeleteAccount would delete an account, and
+	// changes nothing. ErrLastAdmin.
+	MayDeleteAccount(ctx context.Context, id [16]byte) error
 }
 
 // VaultStore keeps what the devices of an account share, sealed by them.
@@ -164,8 +180,8 @@ type KeyStore interface {
 	// ClaimKeyPackages takes one KeyPackage for each device of an account
 	// except those listed, in the order of enrolment. A single-use one is given
 	// out once; the last-resort one where there is no other, and it stays.
-	// Devices without a KeyPackage or without a hybrid key are left out.
-	// ErrUnknownAccount.
+	// Devices without a KeyPackage or without a hybrid key are left out, and all
+	// of an account that is banned at now. ErrUnknownAccount.
 	ClaimKeyPackages(ctx context.Context, account [16]byte, except [][16]byte, now time.Time) ([]DeviceKeys, error)
 
 	// PutHybridKey replaces the hybrid key of a device. ErrUnknownDevice,
@@ -188,6 +204,10 @@ type QueueStore interface {
 	// LastSeq gives the newest seq that was assigned in a queue; 0 in one that
 	// never had an item. ErrUnknownQueue.
 	LastSeq(ctx context.Context, queue QueueID) (uint64, error)
+
+	// LastSeqs is LastSeq for many queues, and leaves out those that do not
+	// exist.
+	LastSeqs(ctx context.Context, queues []QueueID) (map[QueueID]uint64, error)
 
 	// AckItems deletes every item up to and including a seq.
 	// ErrUnknownQueue.
@@ -279,4 +299,41 @@ type BlobStore interface {
 	// chunk that was on its way could be written once more; the next time, it
 	// is forgotten. One that is not listed at now is left as it is.
 	ClearedBlob(ctx context.Context, name BlobName, now time.Time) error
+}
+
+// ModerationStore keeps roles, bans and reports. Changes of roles and bans take
+// turns, so that the rules hold whoever asks at the same time.
+type ModerationStore interface {
+	// SetRole gives an account a role. ErrUnknownAccount.
+	SetRole(ctx context.Context, account [16]byte, role Role) error
+
+	// BanAccount bans an account, in place of a ban that it may have.
+	// ErrUnknownAccount; ErrForbidden: ban.By is the account itself, is banned,
+	// or has no role that may ban it; ErrLastAdmin: no other admin would be left
+	// who is not banned.
+	BanAccount(ctx context.Context, ban NewBan) (Ban, error)
+
+	// UnbanAccount lifts the ban of an account. One without a ban is no error.
+	// by and errors are as in BanAccount, but for ErrLastAdmin.
+	UnbanAccount(ctx context.Context, account [16]byte, by *[16]byte, now time.Time) error
+
+	// Bans lists the bans in force at now behind a number, in the order of
+	// their numbers, at most limit.
+	Bans(ctx context.Context, after uint64, now time.Time, limit int) ([]Banned, error)
+
+	// LastBan gives the number of the newest ban that was ever made; 0: there
+	// was none. Whoever sees a number sees every ban up to it.
+	LastBan(ctx context.Context) (uint64, error)
+
+	// AddReport keeps a report and counts it. One whose ID is there already is
+	// neither kept nor counted again: added is false. ErrReportQuota.
+	AddReport(ctx context.Context, report NewReport) (added bool, err error)
+
+	// Reports gives a page of reports, in the order of their numbers; more
+	// tells that others are behind it.
+	Reports(ctx context.Context, page ReportPage) (reports []Report, more bool, err error)
+
+	// ResolveReport sets the resolution of a report; 0 opens it again.
+	// ErrUnknownReport.
+	ResolveReport(ctx context.Context, number uint64, resolution uint8) error
 }

@@ -438,7 +438,9 @@ type DeleteAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Ed25519 of the account key over "qpc delete account v1" || 0x00 ||
 	// account_id || exporter (see auth.proto).
-	Signature     []byte `protobuf:"bytes,1,opt,name=signature,proto3" json:"signature,omitempty"`
+	Signature []byte `protobuf:"bytes,1,opt,name=signature,proto3" json:"signature,omitempty"`
+	// Nothing is deleted: the response tells whether it would be refused.
+	OnlyCheck     bool `protobuf:"varint,2,opt,name=only_check,json=onlyCheck,proto3" json:"only_check,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -478,6 +480,13 @@ func (x *DeleteAccountRequest) GetSignature() []byte {
 		return x.Signature
 	}
 	return nil
+}
+
+func (x *DeleteAccountRequest) GetOnlyCheck() bool {
+	if x != nil {
+		return x.OnlyCheck
+	}
+	return false
 }
 
 type DeleteAccountResponse struct {
@@ -659,9 +668,11 @@ const file_qpc_v1_account_proto_rawDesc = "" +
 	"\rknown_version\x18\x01 \x01(\x04R\fknownVersion\"D\n" +
 	"\x10GetVaultResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x16\n" +
-	"\x06sealed\x18\x02 \x01(\fR\x06sealed\"4\n" +
+	"\x06sealed\x18\x02 \x01(\fR\x06sealed\"S\n" +
 	"\x14DeleteAccountRequest\x12\x1c\n" +
-	"\tsignature\x18\x01 \x01(\fR\tsignature\"\x17\n" +
+	"\tsignature\x18\x01 \x01(\fR\tsignature\x12\x1d\n" +
+	"\n" +
+	"only_check\x18\x02 \x01(\bR\tonlyCheck\"\x17\n" +
 	"\x15DeleteAccountResponse\"o\n" +
 	"\x0fAccountSettings\x12B\n" +
 	"\rconversations\x18\x01 \x03(\v2\x1c.qpc.v1.ConversationSettingsR\rconversations\x12\x18\n" +

@@ -68,10 +68,78 @@ func (x GroupState_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GroupState_Kind.Descriptor instead.
 func (GroupState_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{2, 0}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{3, 0}
 }
 
-// Content is the application data of an MLS PrivateMessage.
+// FrankedContent is the application data of an MLS PrivateMessage: what a
+// member says, and the proof that it did, which can be shown to others without
+// anything else of the conversation.
+type FrankedContent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A serialised Content. The proof is about these bytes as they stand.
+	Content []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	// 32 random bytes, of this message alone.
+	Key []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Ed25519 by the sender's device key over
+	// "qpc franking v1" || 0x00 || account id || HMAC-SHA256(key, content).
+	Signature     []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FrankedContent) Reset() {
+	*x = FrankedContent{}
+	mi := &file_qpc_v1_content_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FrankedContent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FrankedContent) ProtoMessage() {}
+
+func (x *FrankedContent) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_content_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FrankedContent.ProtoReflect.Descriptor instead.
+func (*FrankedContent) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *FrankedContent) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *FrankedContent) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *FrankedContent) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// Content is what a member says. Whatever is in it, a report of it shows to the
+// operators: it must not name conversations or other people.
 type Content struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 16 random bytes, the same in every retry: a message is shown once.
@@ -88,7 +156,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_qpc_v1_content_proto_msgTypes[0]
+	mi := &file_qpc_v1_content_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -100,7 +168,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_content_proto_msgTypes[0]
+	mi := &file_qpc_v1_content_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -113,7 +181,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{0}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Content) GetMessageId() []byte {
@@ -166,7 +234,7 @@ type Text struct {
 
 func (x *Text) Reset() {
 	*x = Text{}
-	mi := &file_qpc_v1_content_proto_msgTypes[1]
+	mi := &file_qpc_v1_content_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -178,7 +246,7 @@ func (x *Text) String() string {
 func (*Text) ProtoMessage() {}
 
 func (x *Text) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_content_proto_msgTypes[1]
+	mi := &file_qpc_v1_content_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -191,7 +259,7 @@ func (x *Text) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Text.ProtoReflect.Descriptor instead.
 func (*Text) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{1}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Text) GetBody() string {
@@ -218,7 +286,7 @@ type GroupState struct {
 
 func (x *GroupState) Reset() {
 	*x = GroupState{}
-	mi := &file_qpc_v1_content_proto_msgTypes[2]
+	mi := &file_qpc_v1_content_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -230,7 +298,7 @@ func (x *GroupState) String() string {
 func (*GroupState) ProtoMessage() {}
 
 func (x *GroupState) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_content_proto_msgTypes[2]
+	mi := &file_qpc_v1_content_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -243,7 +311,7 @@ func (x *GroupState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupState.ProtoReflect.Descriptor instead.
 func (*GroupState) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{2}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GroupState) GetKind() GroupState_Kind {
@@ -287,7 +355,7 @@ type LeafState struct {
 
 func (x *LeafState) Reset() {
 	*x = LeafState{}
-	mi := &file_qpc_v1_content_proto_msgTypes[3]
+	mi := &file_qpc_v1_content_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -299,7 +367,7 @@ func (x *LeafState) String() string {
 func (*LeafState) ProtoMessage() {}
 
 func (x *LeafState) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_content_proto_msgTypes[3]
+	mi := &file_qpc_v1_content_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -312,7 +380,7 @@ func (x *LeafState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeafState.ProtoReflect.Descriptor instead.
 func (*LeafState) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{3}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *LeafState) GetDeviceCertificate() []byte {
@@ -342,7 +410,7 @@ type AccountCredential struct {
 
 func (x *AccountCredential) Reset() {
 	*x = AccountCredential{}
-	mi := &file_qpc_v1_content_proto_msgTypes[4]
+	mi := &file_qpc_v1_content_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -354,7 +422,7 @@ func (x *AccountCredential) String() string {
 func (*AccountCredential) ProtoMessage() {}
 
 func (x *AccountCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_content_proto_msgTypes[4]
+	mi := &file_qpc_v1_content_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -367,7 +435,7 @@ func (x *AccountCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountCredential.ProtoReflect.Descriptor instead.
 func (*AccountCredential) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{4}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AccountCredential) GetAccountId() []byte {
@@ -405,7 +473,7 @@ type FirstContact struct {
 
 func (x *FirstContact) Reset() {
 	*x = FirstContact{}
-	mi := &file_qpc_v1_content_proto_msgTypes[5]
+	mi := &file_qpc_v1_content_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -417,7 +485,7 @@ func (x *FirstContact) String() string {
 func (*FirstContact) ProtoMessage() {}
 
 func (x *FirstContact) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_content_proto_msgTypes[5]
+	mi := &file_qpc_v1_content_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -430,7 +498,7 @@ func (x *FirstContact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FirstContact.ProtoReflect.Descriptor instead.
 func (*FirstContact) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{5}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *FirstContact) GetWelcome() []byte {
@@ -472,7 +540,11 @@ var File_qpc_v1_content_proto protoreflect.FileDescriptor
 
 const file_qpc_v1_content_proto_rawDesc = "" +
 	"\n" +
-	"\x14qpc/v1/content.proto\x12\x06qpc.v1\"m\n" +
+	"\x14qpc/v1/content.proto\x12\x06qpc.v1\"Z\n" +
+	"\x0eFrankedContent\x12\x18\n" +
+	"\acontent\x18\x01 \x01(\fR\acontent\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1c\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\"m\n" +
 	"\aContent\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\fR\tmessageId\x12\x17\n" +
@@ -521,18 +593,19 @@ func file_qpc_v1_content_proto_rawDescGZIP() []byte {
 }
 
 var file_qpc_v1_content_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_qpc_v1_content_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_qpc_v1_content_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_qpc_v1_content_proto_goTypes = []any{
 	(GroupState_Kind)(0),      // 0: qpc.v1.GroupState.Kind
-	(*Content)(nil),           // 1: qpc.v1.Content
-	(*Text)(nil),              // 2: qpc.v1.Text
-	(*GroupState)(nil),        // 3: qpc.v1.GroupState
-	(*LeafState)(nil),         // 4: qpc.v1.LeafState
-	(*AccountCredential)(nil), // 5: qpc.v1.AccountCredential
-	(*FirstContact)(nil),      // 6: qpc.v1.FirstContact
+	(*FrankedContent)(nil),    // 1: qpc.v1.FrankedContent
+	(*Content)(nil),           // 2: qpc.v1.Content
+	(*Text)(nil),              // 3: qpc.v1.Text
+	(*GroupState)(nil),        // 4: qpc.v1.GroupState
+	(*LeafState)(nil),         // 5: qpc.v1.LeafState
+	(*AccountCredential)(nil), // 6: qpc.v1.AccountCredential
+	(*FirstContact)(nil),      // 7: qpc.v1.FirstContact
 }
 var file_qpc_v1_content_proto_depIdxs = []int32{
-	2, // 0: qpc.v1.Content.text:type_name -> qpc.v1.Text
+	3, // 0: qpc.v1.Content.text:type_name -> qpc.v1.Text
 	0, // 1: qpc.v1.GroupState.kind:type_name -> qpc.v1.GroupState.Kind
 	2, // [2:2] is the sub-list for method output_type
 	2, // [2:2] is the sub-list for method input_type
@@ -546,7 +619,7 @@ func file_qpc_v1_content_proto_init() {
 	if File_qpc_v1_content_proto != nil {
 		return
 	}
-	file_qpc_v1_content_proto_msgTypes[0].OneofWrappers = []any{
+	file_qpc_v1_content_proto_msgTypes[1].OneofWrappers = []any{
 		(*Content_Text)(nil),
 	}
 	type x struct{}
@@ -555,7 +628,7 @@ func file_qpc_v1_content_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_qpc_v1_content_proto_rawDesc), len(file_qpc_v1_content_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

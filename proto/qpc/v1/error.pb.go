@@ -110,6 +110,18 @@ const (
 	ErrorCode_ERROR_CODE_RECOVERY_FAILED ErrorCode = 74
 	// Recovery: too many wrong codes for this name today; retry_after_ms says when the next day begins.
 	ErrorCode_ERROR_CODE_RECOVERY_LOCKED ErrorCode = 75
+	// The account is banned; retry_after_ms says when the ban ends, 0 where it has no end.
+	ErrorCode_ERROR_CODE_ACCOUNT_BANNED ErrorCode = 80
+	// A report does not prove that an account of this server sent the content.
+	ErrorCode_ERROR_CODE_REPORT_INVALID ErrorCode = 81
+	// The account has reported as much as it may today; retry_after_ms says when the next day begins.
+	ErrorCode_ERROR_CODE_REPORT_QUOTA ErrorCode = 82
+	// No such report: it was never made, or has expired.
+	ErrorCode_ERROR_CODE_UNKNOWN_REPORT ErrorCode = 83
+	// The account's role does not allow this.
+	ErrorCode_ERROR_CODE_ROLE_REQUIRED ErrorCode = 84
+	// Without this account the server would have no administrator.
+	ErrorCode_ERROR_CODE_LAST_ADMIN ErrorCode = 85
 )
 
 // Enum value maps for ErrorCode.
@@ -158,6 +170,12 @@ var (
 		73: "ERROR_CODE_VAULT_CONFLICT",
 		74: "ERROR_CODE_RECOVERY_FAILED",
 		75: "ERROR_CODE_RECOVERY_LOCKED",
+		80: "ERROR_CODE_ACCOUNT_BANNED",
+		81: "ERROR_CODE_REPORT_INVALID",
+		82: "ERROR_CODE_REPORT_QUOTA",
+		83: "ERROR_CODE_UNKNOWN_REPORT",
+		84: "ERROR_CODE_ROLE_REQUIRED",
+		85: "ERROR_CODE_LAST_ADMIN",
 	}
 	ErrorCode_value = map[string]int32{
 		"ERROR_CODE_UNSPECIFIED":         0,
@@ -203,6 +221,12 @@ var (
 		"ERROR_CODE_VAULT_CONFLICT":      73,
 		"ERROR_CODE_RECOVERY_FAILED":     74,
 		"ERROR_CODE_RECOVERY_LOCKED":     75,
+		"ERROR_CODE_ACCOUNT_BANNED":      80,
+		"ERROR_CODE_REPORT_INVALID":      81,
+		"ERROR_CODE_REPORT_QUOTA":        82,
+		"ERROR_CODE_UNKNOWN_REPORT":      83,
+		"ERROR_CODE_ROLE_REQUIRED":       84,
+		"ERROR_CODE_LAST_ADMIN":          85,
 	}
 )
 
@@ -385,8 +409,7 @@ const file_qpc_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"StaleEpoch\x12#\n" +
 	"\rcurrent_epoch\x18\x01 \x01(\x04R\fcurrentEpoch\x12$\n" +
-	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\xa8\n" +
-	"\n" +
+	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\xdb\v\n" +
 	"\tErrorCode\x12\x1a\n" +
 	"\x16ERROR_CODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ERROR_CODE_INTERNAL\x10\x01\x12\x1d\n" +
@@ -430,7 +453,13 @@ const file_qpc_v1_error_proto_rawDesc = "" +
 	"\x18ERROR_CODE_ACCOUNT_PROOF\x10H\x12\x1d\n" +
 	"\x19ERROR_CODE_VAULT_CONFLICT\x10I\x12\x1e\n" +
 	"\x1aERROR_CODE_RECOVERY_FAILED\x10J\x12\x1e\n" +
-	"\x1aERROR_CODE_RECOVERY_LOCKED\x10KB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
+	"\x1aERROR_CODE_RECOVERY_LOCKED\x10K\x12\x1d\n" +
+	"\x19ERROR_CODE_ACCOUNT_BANNED\x10P\x12\x1d\n" +
+	"\x19ERROR_CODE_REPORT_INVALID\x10Q\x12\x1b\n" +
+	"\x17ERROR_CODE_REPORT_QUOTA\x10R\x12\x1d\n" +
+	"\x19ERROR_CODE_UNKNOWN_REPORT\x10S\x12\x1c\n" +
+	"\x18ERROR_CODE_ROLE_REQUIRED\x10T\x12\x19\n" +
+	"\x15ERROR_CODE_LAST_ADMIN\x10UB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
 
 var (
 	file_qpc_v1_error_proto_rawDescOnce sync.Once

@@ -188,8 +188,10 @@ type InfoResponse struct {
 	Version             string                    `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	Registration        InfoResponse_Registration `protobuf:"varint,3,opt,name=registration,proto3,enum=qpc.v1.InfoResponse_Registration" json:"registration,omitempty"`
 	MaxChannelAddresses uint32                    `protobuf:"varint,4,opt,name=max_channel_addresses,json=maxChannelAddresses,proto3" json:"max_channel_addresses,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Of one blob, in bytes as they are uploaded.
+	MaxBlobSize   uint64 `protobuf:"varint,7,opt,name=max_blob_size,json=maxBlobSize,proto3" json:"max_blob_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InfoResponse) Reset() {
@@ -250,6 +252,13 @@ func (x *InfoResponse) GetMaxChannelAddresses() uint32 {
 	return 0
 }
 
+func (x *InfoResponse) GetMaxBlobSize() uint64 {
+	if x != nil {
+		return x.MaxBlobSize
+	}
+	return 0
+}
+
 var File_qpc_v1_node_proto protoreflect.FileDescriptor
 
 const file_qpc_v1_node_proto_rawDesc = "" +
@@ -257,13 +266,14 @@ const file_qpc_v1_node_proto_rawDesc = "" +
 	"\x11qpc/v1/node.proto\x12\x06qpc.v1\x1a\x14qpc/v1/options.proto\"\x0f\n" +
 	"\rHealthRequest\"\x10\n" +
 	"\x0eHealthResponse\"\r\n" +
-	"\vInfoRequest\"\xbb\x02\n" +
+	"\vInfoRequest\"\xdf\x02\n" +
 	"\fInfoResponse\x12\x1f\n" +
 	"\vserver_name\x18\x01 \x01(\tR\n" +
 	"serverName\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12E\n" +
 	"\fregistration\x18\x03 \x01(\x0e2!.qpc.v1.InfoResponse.RegistrationR\fregistration\x122\n" +
-	"\x15max_channel_addresses\x18\x04 \x01(\rR\x13maxChannelAddresses\"u\n" +
+	"\x15max_channel_addresses\x18\x04 \x01(\rR\x13maxChannelAddresses\x12\"\n" +
+	"\rmax_blob_size\x18\a \x01(\x04R\vmaxBlobSize\"u\n" +
 	"\fRegistration\x12\x1c\n" +
 	"\x18REGISTRATION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11REGISTRATION_OPEN\x10\x01\x12\x17\n" +

@@ -60,6 +60,9 @@ func (t *tx) putCredentials(account [16]byte, record, sealed []byte) error {
 
 // DeleteAccount deletes an account and all that names it.
 func (s *Store) DeleteAccount(ctx context.Context, id [16]byte, name storage.NameHash) error {
+	if err := s.resign(ctx, id); err != nil {
+		return err
+	}
 	return s.change(ctx, func(t *tx) error {
 		var found int
 		err := t.get(into(&found), `SELECT 1 FROM accounts WHERE id = $1 FOR UPDATE`, id[:])
@@ -71,6 +74,53 @@ func (s *Store) DeleteAccount(ctx context.Context, id [16]byte, name storage.Nam
 		}
 		return t.deleteAccount(id, name)
 	})
+}
+
+// MayDeleteAccount tells whether an account can be deleted.
+func (s *Store) MayDeleteAccount(ctx context.Context, id [16]byte) error {
+	var last bool
+	err := s.get(ctx, into(&last), selectLastAdmin, id[:])
+	return lastAdmin(last, err)
+}
+
+// resign takes an account's role away, unless it is the last admin. From then on
+// its deletion leaves others without an admin no more, whatever becomes of them,
+// and need not hold up bans.
+func (s *Store) resign(ctx context.Context, id [16]byte) error {
+	return s.change(ctx, func(t *tx) error {
+		if _, err := t.lockModeration(); err != nil {
+			return err
+		}
+		var last bool
+		err := t.get(into(&last), selectLastAdmin, id[:])
+		if err := lastAdmin(last, err); err != nil {
+			return err
+		}
+		if _, err := t.exec(`UPDATE accounts SET role = 0 WHERE id = $1`, id[:]); err != nil {
+			return fmt.Errorf("take the role away: %w", err)
+		}
+		return nil
+	})
+}
+
+// selectLastAdmin tells whether an account is the only admin of others. The
+// comparisons in both directions, and role <> 0, name the indexes.
+const selectLastAdmin = `SELECT a.role = 1
+		AND NOT EXISTS (SELECT 1 FROM accounts o WHERE o.role <> 0 AND o.role = 1 AND o.id <> a.id AND NOT EXISTS (SELECT 1 FROM bans b WHERE b.account = o.id))
+		AND (EXISTS (SELECT 1 FROM accounts o WHERE o.id < a.id) OR EXISTS (SELECT 1 FROM accounts o WHERE o.id > a.id))
+	FROM accounts a WHERE a.id = $1`
+
+// lastAdmin reads what selectLastAdmin tells.
+func lastAdmin(last bool, err error) error {
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for admins: %w", err)
+	case last:
+		return storage.ErrLastAdmin
+	}
+	return nil
 }
 
 func (t *tx) deleteAccount(id [16]byte, name storage.NameHash) error {

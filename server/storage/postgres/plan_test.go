@@ -44,7 +44,7 @@ func (r *recorder) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndDa
 // an empty table.
 const fill = `
 INSERT INTO accounts SELECT sha256(n::text::bytea), 'user ' || n, '', '', '', 0, n FROM generate_series(1, 2000) n;
-INSERT INTO invites SELECT sha256(n::text::bytea), 1, n FROM generate_series(1, 2000) n;
+INSERT INTO invites SELECT sha256(n::text::bytea), 1, n, 0 FROM generate_series(1, 2000) n;
 INSERT INTO devices (id, account, certificate, enrolled_day) SELECT sha256(n::text::bytea), sha256(n::text::bytea), '', 0 FROM generate_series(1, 2000) n;
 INSERT INTO revoked_devices (id, account) SELECT sha256(n::text::bytea), sha256((n % 3 + 1)::text::bytea) FROM generate_series(1, 2000) n;
 INSERT INTO hybrid_keys SELECT number, '' FROM devices;
@@ -64,6 +64,9 @@ INSERT INTO account_vaults SELECT id, 1, '' FROM accounts;
 INSERT INTO recovery_bundles SELECT id, '', '' FROM accounts;
 INSERT INTO recovery_tries SELECT sha256(n::text::bytea), n, 1 FROM generate_series(1, 2000) n;
 INSERT INTO deleted_names SELECT sha256(n::text::bytea) FROM generate_series(1, 2000) n;
+INSERT INTO bans SELECT id, created_day, 0, created_day % 3, '' FROM accounts;
+INSERT INTO reports (id, day, resolution, sealed) SELECT sha256(n::text::bytea), n, n % 3, '' FROM generate_series(1, 2000) n;
+INSERT INTO report_quotas SELECT sha256(n::text::bytea), n, 1 FROM generate_series(1, 2000) n;
 `
 
 // checkPlans fails where a statement would read a table, or an index, from end
@@ -86,7 +89,7 @@ func checkPlans(t *testing.T, statements map[string]struct{}) {
 	for _, state := range []struct{ name, prepare string }{
 		{"new tables", ``},
 		{"tables of a few rows", strings.ReplaceAll(fill, "2000", "3") + `; ANALYZE`},
-		{"full tables", `TRUNCATE accounts, invites, channels, blobs CASCADE; TRUNCATE queue_items, channel_items, blob_quotas, recovery_tries, deleted_names; ` + fill + `; ANALYZE`},
+		{"full tables", `TRUNCATE accounts, invites, channels, blobs CASCADE; TRUNCATE queue_items, channel_items, blob_quotas, recovery_tries, deleted_names, reports, report_quotas; ` + fill + `; ANALYZE`},
 	} {
 		exec(state.prepare)
 		explained := 0

@@ -50,6 +50,9 @@ func (t *tx) putCredentials(account [16]byte, record, sealed []byte) error {
 // have a long queue, is a change of its own, so that others get their turn in
 // between.
 func (s *Store) DeleteAccount(ctx context.Context, id [16]byte, name storage.NameHash) error {
+	if err := s.resign(ctx, id); err != nil {
+		return err
+	}
 	devices, err := s.Devices(ctx, id)
 	if err != nil {
 		return err
@@ -81,6 +84,49 @@ func (s *Store) DeleteAccount(ctx context.Context, id [16]byte, name storage.Nam
 		}
 		return t.deleteAccount(id, name)
 	})
+}
+
+// MayDeleteAccount tells whether an account can be deleted.
+func (s *Store) MayDeleteAccount(ctx context.Context, id [16]byte) error {
+	var last bool
+	err := s.reader.get(ctx, into(&last), selectLastAdmin, id[:])
+	return lastAdmin(last, err)
+}
+
+// resign takes an account's role away, unless it is the last admin. From then on
+// its deletion leaves others without an admin no more, whatever becomes of them.
+func (s *Store) resign(ctx context.Context, id [16]byte) error {
+	return s.writer.do(ctx, func(t *tx) error {
+		var last bool
+		err := t.get(into(&last), selectLastAdmin, id[:])
+		if err := lastAdmin(last, err); err != nil {
+			return err
+		}
+		if _, err := t.exec(`UPDATE accounts SET role = 0 WHERE id = ?`, id[:]); err != nil {
+			return fmt.Errorf("take the role away: %w", err)
+		}
+		return nil
+	})
+}
+
+// selectLastAdmin tells whether an account is the only admin of others. The
+// comparisons in both directions, and role <> 0, name the indexes.
+const selectLastAdmin = `SELECT a.role = 1
+		AND NOT EXISTS (SELECT 1 FROM accounts o WHERE o.role <> 0 AND o.role = 1 AND o.id <> a.id AND NOT EXISTS (SELECT 1 FROM bans b WHERE b.account = o.id))
+		AND (EXISTS (SELECT 1 FROM accounts o WHERE o.id < a.id) OR EXISTS (SELECT 1 FROM accounts o WHERE o.id > a.id))
+	FROM accounts a WHERE a.id = ?`
+
+// lastAdmin reads what selectLastAdmin tells.
+func lastAdmin(last bool, err error) error {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for admins: %w", err)
+	case last:
+		return storage.ErrLastAdmin
+	}
+	return nil
 }
 
 // deleteAccount deletes what is left of an account.

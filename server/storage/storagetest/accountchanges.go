@@ -99,10 +99,22 @@ func testDeleteAccount(t *testing.T, open Open) {
 	must(t, s.PutVault(t.Context(), storage.Vault{Account: n.ID, Version: 1, Sealed: []byte("vault")}))
 	must(t, s.PutVault(t.Context(), storage.Vault{Account: kept.Account, Version: 1, Sealed: []byte("kept")}))
 	must(t, s.PutRecovery(t.Context(), storage.Recovery{Account: n.ID, Verifier: []byte("v"), Sealed: []byte("s")}))
+	banned := ban(t, s, newBan(n.ID, nil))
 
+	must(t, s.MayDeleteAccount(t.Context(), n.ID))
 	must(t, s.DeleteAccount(t.Context(), n.ID, n.NameHash))
 	must(t, s.DeleteAccount(t.Context(), n.ID, n.NameHash))
+	must(t, s.MayDeleteAccount(t.Context(), n.ID))
 
+	bans, err := s.Bans(t.Context(), 0, today, 10)
+	must(t, err)
+	equal(t, "bans", len(bans), 0)
+	last, err := s.LastBan(t.Context())
+	must(t, err)
+	equal(t, "newest ban", last, banned.Number) // servers go on counting from it
+	_, err = s.BanAccount(t.Context(), newBan(n.ID, nil))
+	wantErr(t, err, storage.ErrUnknownAccount)
+	wantErr(t, s.SetRole(t.Context(), n.ID, storage.RoleAdmin), storage.ErrUnknownAccount)
 	_, err = s.Account(t.Context(), n.ID)
 	wantErr(t, err, storage.ErrUnknownAccount)
 	_, err = s.AccountByName(t.Context(), "ada")
@@ -147,6 +159,73 @@ func testDeleteAccount(t *testing.T, open Open) {
 	equal(t, "kept keys", len(claim(t, s, kept.Account, today)), 1)
 }
 
+// The last admin of others stays, with all that it has.
+func testDeleteLastAdmin(t *testing.T, open Open) {
+	s := open(t, storage.DefaultLimits())
+	hash := func(id [16]byte) storage.NameHash { return sha256.Sum256(id[:]) }
+	alone := enrolAs(t, s, "alone", storage.RoleAdmin)
+	must(t, s.MayDeleteAccount(t.Context(), alone))
+	must(t, s.DeleteAccount(t.Context(), alone, hash(alone))) // nobody is left behind
+
+	admin, user, mod := enrolAs(t, s, "admin", storage.RoleAdmin), enrolAs(t, s, "user", storage.RoleUser), enrolAs(t, s, "mod", storage.RoleModerator)
+	refused := func(id [16]byte) {
+		t.Helper()
+		wantErr(t, s.MayDeleteAccount(t.Context(), id), storage.ErrLastAdmin)
+		wantErr(t, s.DeleteAccount(t.Context(), id, hash(id)), storage.ErrLastAdmin)
+		equal(t, "role", accountOf(t, s, id).Role, storage.RoleAdmin)
+		devices, err := s.Devices(t.Context(), id)
+		must(t, err)
+		equal(t, "devices", len(devices), 1)
+		deleted, err := s.NameDeleted(t.Context(), hash(id))
+		must(t, err)
+		equal(t, "name is known as deleted", deleted, false)
+	}
+	refused(admin)
+	must(t, s.DeleteAccount(t.Context(), user, hash(user)))
+	refused(admin) // of a moderator
+	second := enrolAs(t, s, "second", storage.RoleAdmin)
+	ban(t, s, newBan(second, nil))
+	refused(admin) // a banned one cannot take its place
+	must(t, s.UnbanAccount(t.Context(), second, nil, today))
+	must(t, s.MayDeleteAccount(t.Context(), admin))
+	equal(t, "role after the question", accountOf(t, s, admin).Role, storage.RoleAdmin)
+	must(t, s.DeleteAccount(t.Context(), admin, hash(admin)))
+	refused(second)
+	must(t, s.DeleteAccount(t.Context(), mod, hash(mod)))
+	must(t, s.DeleteAccount(t.Context(), second, hash(second)))
+}
+
+// Of admins who go at the same time, one stays.
+func testDeleteAdminsRace(t *testing.T, open Open) {
+	s := open(t, storage.DefaultLimits())
+	enrolAs(t, s, "user", storage.RoleUser)
+	const admins = 4
+	var gone atomic.Int32
+	var wg sync.WaitGroup
+	for n := range admins {
+		id := enrolAs(t, s, fmt.Sprintf("admin-%d", n), storage.RoleAdmin)
+		wg.Go(func() {
+			switch err := s.DeleteAccount(t.Context(), id, sha256.Sum256(id[:])); {
+			case err == nil:
+				gone.Add(1)
+			case !errors.Is(err, storage.ErrLastAdmin):
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	left := 0
+	all, err := s.Accounts(t.Context(), "", 100)
+	must(t, err)
+	for _, a := range all {
+		if a.Role == storage.RoleAdmin {
+			left++
+		}
+	}
+	equal(t, "admins left", left, 1)
+	equal(t, "and gone", int(gone.Load())+left, admins)
+}
+
 // Whatever happens to an account while it is deleted, nothing of it is left,
 // and its name is never given again.
 func testDeletionRace(t *testing.T, open Open) {
@@ -170,6 +249,7 @@ func testDeletionRace(t *testing.T, open Open) {
 			},
 			func() error { return s.PutRecovery(t.Context(), storage.Recovery{Account: n.ID}) },
 			func() error { return s.RevokeDevice(t.Context(), n.ID, d.ID) },
+			func() error { _, err := s.BanAccount(t.Context(), newBan(n.ID, nil)); return err },
 			func() error { return s.PutHybridKey(t.Context(), d.ID, []byte("h")) },
 			func() error {
 				another := newAccount(n.Name)

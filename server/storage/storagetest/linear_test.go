@@ -36,6 +36,44 @@ func TestCommitModel(t *testing.T) {
 	}
 }
 
+// What became of a commit that was tried several times is found out from the
+// last try alone.
+func TestTriesAreSettled(t *testing.T) {
+	a, b := storage.ItemID{1}, storage.ItemID{2}
+	op := func(client, from, to int, in commitInput, out commitOutput) porcupine.Operation {
+		return porcupine.Operation{ClientId: client, Input: in, Output: out, Call: int64(from), Return: int64(to)}
+	}
+	lost, open := commitOutput{unknown: true}, 1000
+	for name, test := range map[string]struct {
+		history []porcupine.Operation
+		calls   int
+		want    bool
+	}{
+		"won at the first try": {[]porcupine.Operation{
+			op(0, 0, open, commitInput{7, a}, lost), op(1, 1, 2, commitInput{7, b}, commitOutput{current: 8, winner: &a}), op(0, 3, 4, commitInput{7, a}, commitOutput{won: true}),
+		}, 2, true},
+		"lost at last, and told to have won": {[]porcupine.Operation{
+			op(0, 0, open, commitInput{7, a}, lost), op(1, 1, 2, commitInput{7, b}, commitOutput{current: 8, winner: &a}), op(0, 3, 4, commitInput{7, a}, commitOutput{current: 8, winner: &b}),
+		}, 2, false},
+		"forgotten, and won": {[]porcupine.Operation{
+			op(0, 0, open, commitInput{7, a}, lost), op(0, 1, open, commitInput{7, a}, lost), op(1, 1, 2, commitInput{7, b}, commitOutput{current: 8, winner: &a}),
+			op(0, 3, 4, commitInput{7, a}, commitOutput{current: 8, forgotten: true}),
+		}, 3, true},
+		"forgotten, and too late": {[]porcupine.Operation{
+			op(1, 0, 1, commitInput{7, b}, commitOutput{won: true}), op(0, 2, open, commitInput{7, a}, lost),
+			op(0, 3, 4, commitInput{7, a}, commitOutput{current: 8, forgotten: true}), op(1, 5, 6, commitInput{7, storage.ItemID{3}}, commitOutput{current: 8, winner: &a}),
+		}, 4, false},
+	} {
+		history := settled(test.history)
+		if got := checkCommits(history); (got == porcupine.Ok) != test.want || got == porcupine.Unknown {
+			t.Errorf("%s: got %v", name, got)
+		}
+		if len(history) != test.calls {
+			t.Errorf("%s: %d calls are left, want %d", name, len(history), test.calls)
+		}
+	}
+}
+
 // Many calls under way at the same time, as while a database restarts, do not
 // make the search endless.
 func TestCheckCommitsIsQuick(t *testing.T) {

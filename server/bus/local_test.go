@@ -28,7 +28,7 @@ func appendedTo(queues ...storage.QueueID) []storage.Appended {
 
 // TestItem hands an item to every subscriber of its queue.
 func TestItem(t *testing.T) {
-	b := New()
+	b := NewLocal()
 	queue := newQueue()
 	var got [2]storage.Item
 	for i := range got {
@@ -42,7 +42,7 @@ func TestItem(t *testing.T) {
 	}
 }
 
-func queuesWithSubscribers(b *Bus) (n int) {
+func queuesWithSubscribers(b *Local) (n int) {
 	for i := range b.shards {
 		n += len(b.shards[i].queues)
 	}
@@ -50,7 +50,7 @@ func queuesWithSubscribers(b *Bus) (n int) {
 }
 
 func TestWake(t *testing.T) {
-	b := New()
+	b := NewLocal()
 	one, other := newQueue(), newQueue()
 	other[0] = one[0] // in the same shard
 	var first, second, apart int
@@ -87,7 +87,7 @@ func TestWake(t *testing.T) {
 // A subscriber that looks before it waits misses nothing, and is not called
 // after it cancelled.
 func TestNothingIsMissed(t *testing.T) {
-	b := New()
+	b := NewLocal()
 	const wakers, rounds = 4, 5000
 	queues := [3]storage.QueueID{newQueue(), newQueue(), newQueue()}
 	var appended [3]atomic.Int64
@@ -138,7 +138,7 @@ func TestNothingIsMissed(t *testing.T) {
 }
 
 func BenchmarkWake(b *testing.B) {
-	bus := New()
+	bus := NewLocal()
 	b.RunParallel(func(pb *testing.PB) {
 		queue := newQueue()
 		woken := 0
