@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -39,7 +40,11 @@ type Main struct {
 	// OnProblem is called with a sentence when something the user asked for failed.
 	OnProblem func(sentence string)
 
+	// OnRole is called when the account's role on the server is another one.
+	OnRole func()
+
 	onDeleted func(notice string)
+	role      client.Role
 
 	loop    Loop
 	session Session
@@ -372,10 +377,16 @@ func (m *Main) markRead() {
 // Connection is the state of the connection.
 func (m *Main) Connection() client.ConnectionChanged { return m.connection }
 
+// Banned says whether the server keeps this account out.
+func (m *Main) Banned() bool { return errors.Is(m.connection.Err, client.ErrBanned) }
+
 // Banner is what the connection banner says; empty for none.
 func (m *Main) Banner() string { return bannerText(m.connection, m.loop.Now()) }
 
 func (m *Main) setConnection(c client.ConnectionChanged) {
+	if c.State == client.Online && (m.connection.State != client.Online || m.role == "") {
+		m.askRole()
+	}
 	m.connection = c
 	if m.tick != nil {
 		m.tick()

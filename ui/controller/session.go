@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"runtime/debug"
+	"time"
 
 	"quicprochat/core/client"
 )
@@ -36,6 +37,19 @@ type Session interface {
 	CreateRecoveryCode(ctx context.Context, password string) (code string, err error)
 	RemoveRecoveryCode(ctx context.Context, password string) error
 	DeleteAccount(ctx context.Context, password string) error
+	ReportMessage(ctx context.Context, conversation client.ConversationID, message client.MessageID, category client.Category, note string) error
+	MyRole(ctx context.Context) (client.Role, error)
+	Operator
+}
+
+// Operator is what moderators and admins can do, as [client.Operator] has it.
+type Operator interface {
+	Reports(ctx context.Context, resolved bool, after uint64, limit int) (reports []client.Report, more bool, err error)
+	Resolve(ctx context.Context, number uint64, resolution client.Resolution) error
+	Ban(ctx context.Context, account client.AccountID, until time.Time, reason string) error
+	Unban(ctx context.Context, account client.AccountID) error
+	Banned(ctx context.Context, after uint64, limit int) (banned []client.Banned, more bool, err error)
+	Find(ctx context.Context, name string) (client.AccountID, error)
 }
 
 // SDK makes sessions; [Profile] is the real one.
@@ -95,7 +109,13 @@ func (p Profile) Open(ctx context.Context, password string) (Session, error) {
 	return session(client.Open(ctx, p.Options, password))
 }
 
-// session keeps a nil *Client from becoming a Session that is not nil.
+// unlocked is a client with its operators' methods.
+type unlocked struct {
+	*client.Client
+	client.Operator
+}
+
+// session makes a Session of a client, and none of a nil one.
 //
 // Stretching the password took tens of megabytes that will not be needed again
 // while the app runs; they go back to the system at once.
@@ -104,5 +124,5 @@ func session(c *client.Client, err error) (Session, error) {
 		return nil, err
 	}
 	debug.FreeOSMemory()
-	return c, nil
+	return unlocked{c, c.Operator()}, nil
 }

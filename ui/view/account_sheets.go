@@ -133,4 +133,3 @@ func (v *mainView) deleteAccount() {
 	}
 	d.sheet.Open(name.Entry)
 }
-

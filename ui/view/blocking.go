@@ -17,6 +17,7 @@ func (v *mainView) blocking() {
 	note := widgets.NewParagraph("Invitations of people whom you block are declined without a word to them. You stay in conversations that you share.")
 	people := container.NewVBox()
 	scroll := container.NewVScroll(people)
+	scroll.Hide()
 	submit := func() { c.Block(name.Entry.Text) }
 	d := newDialog(v.w, "Blocked people", &c.Form, primary("Block", submit), note, scroll, name)
 	d.cancel.SetText("Done")

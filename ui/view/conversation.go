@@ -133,6 +133,7 @@ func (v *conversationView) menu() {
 		}
 		items = append(items, fyne.NewMenuItemSeparator())
 	}
+	items = append(items, item("Report a message", theme.IconFlag, v.chooseReport))
 	items = append(items, item("Leave", theme.IconLeave, v.leave))
 	v.main.menuBelow(v.more, items...)
 }
@@ -238,6 +239,9 @@ func (r rows) Bind(o timeline.Row, i int) {
 	case *widgets.EventRow:
 		o.Set(model)
 	case *widgets.MessageRow:
+		if !row.Mine {
+			o.OnMenu = func(at fyne.Position) { r.view.messageMenu(row, at) }
+		}
 		o.OnRetry = func() { r.c.Retry(row.ID) }
 		o.Set(model)
 	}

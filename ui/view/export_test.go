@@ -25,6 +25,12 @@ func AdoptPassword(w *Window)                                            { w.mai
 func Blocking(w *Window)                                                 { w.main.blocking() }
 func ListMenu(w *Window, i controller.ConversationItem) []*fyne.MenuItem { return w.main.listMenu(i) }
 
+func Reports(w *Window)      { w.main.reports() }
+func BannedPeople(w *Window) { w.main.bannedPeople() }
+func ChooseReport(w *Window) { w.main.open.chooseReport() }
+func Report(w *Window)       { w.main.open.report(w.main.open.c.Reportable()[0]) }
+func BanSomebody(w *Window)  { w.main.ban(w.main.c.Ban(), func() {}) }
+
 // CloseSheet closes the uppermost sheet.
 func CloseSheet(w *Window) {
 	if s := widgets.TopSheet(w.win.Canvas()); s != nil {

@@ -18,6 +18,7 @@ import (
 	"quicprochat/ui/internal/fake"
 	"quicprochat/ui/theme"
 	"quicprochat/ui/view"
+	"quicprochat/ui/widgets"
 )
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
@@ -110,6 +111,26 @@ func populate(s *fake.Session) (group, direct client.ConversationID) {
 	return group, direct
 }
 
+// reported fills the session with reports.
+func reported(s *fake.Session) {
+	for i, text := range []string{"Buy cheap watches! https://example.org/watches", strings.Repeat("You are all idiots. ", 12), "hi", "hello"} {
+		r := client.Report{SenderName: []string{"mallory", "bob", "", "erik"}[i], Text: text, SentAt: noon, Day: noon, Category: client.Categories[i]}
+		if i == 1 {
+			r.Note, r.DeviceGone = "He goes on like this in every group.", true
+		}
+		s.AddReport(r)
+	}
+}
+
+func hasButton(s *stage, caption string) bool {
+	for _, b := range find[*widgets.Button](s) {
+		if b.Text == caption {
+			return true
+		}
+	}
+	return false
+}
+
 // TestGallery draws every screen into $QPC_GALLERY for a person to look at.
 func TestGallery(t *testing.T) {
 	dir := os.Getenv("QPC_GALLERY")
@@ -200,7 +221,16 @@ func galleryMain(s *stage, shot func(*stage, string)) {
 	for i, open := range []func(){
 		func() { view.ChangePassword(s.view) }, func() { view.AdoptPassword(s.view) }, func() { view.RecoveryCode(s.view) },
 		func() { view.ShowCode(s.view, fake.RecoveryCode) }, func() { view.DeleteAccount(s.view) },
-		func() { view.Blocking(s.view); s.Until("the list is read", func() bool { return strings.Contains(s.texts(), "bob") }) },
+		func() {
+			view.Blocking(s.view)
+			s.Until("the list is read", func() bool { return hasButton(s, "Unblock") })
+		},
+		func() { view.Report(s.view) }, func() { view.ChooseReport(s.view) }, func() { view.BanSomebody(s.view) },
+		func() {
+			reported(s.session)
+			view.Reports(s.view)
+			s.Until("the reports are read", func() bool { return hasButton(s, "Show more") })
+		},
 	} {
 		open()
 		s.Drain()

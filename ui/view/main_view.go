@@ -133,7 +133,7 @@ func (v *mainView) showBanner() {
 	if v.c.Connection().State == client.Online {
 		v.status.SetText(v.c.Me().Server)
 	} else {
-		v.status.SetText("Not connected")
+		v.status.SetText(map[bool]string{false: "Not connected", true: "Banned"}[v.c.Banned()])
 	}
 }
 
@@ -235,6 +235,9 @@ func (v *mainView) moreMenu() {
 	items := []*fyne.MenuItem{}
 	if v.w.app.Hosting.Running() {
 		items = append(items, item("Invite people", theme.IconLink, v.invite))
+	}
+	if v.c.Role().Operates() {
+		items = append(items, item("Reports", theme.IconShield, v.reports))
 	}
 	items = append(items, item("Settings", theme.IconPerson, v.settings), fyne.NewMenuItemSeparator(), item("Quit", theme.IconLeave, v.w.close))
 	v.menuBelow(v.more, items...)

@@ -21,6 +21,9 @@ func (v *mainView) settings() {
 		entry("Change password", theme.IconKey, v.changePassword),
 		entry("Recovery code", theme.IconNote, v.recoveryCode),
 		entry("Blocked people", theme.IconBlock, v.blocking))
+	if v.c.Role().Operates() {
+		entries.Add(entry("Reports", theme.IconShield, v.reports))
+	}
 	entries.Add(entry("Delete account", theme.IconTrash, v.deleteAccount))
 	body := widgets.Column(14,
 		v.whoAmI(), widgets.NewRule(),

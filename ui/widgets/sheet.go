@@ -28,6 +28,7 @@ type Sheet struct {
 	title  *Line
 	closer *IconButton
 	body   fyne.CanvasObject
+	scroll *container.Scroll // around the body, for windows that are too low
 	footer *fyne.Container
 	layout *fyne.Container
 }
@@ -49,7 +50,8 @@ func NewSheet(c fyne.Canvas, title string, width float32, body fyne.CanvasObject
 	if len(buttons) == 0 {
 		s.footer.Hide()
 	}
-	s.layout = container.New(column{18}, header, body, s.footer)
+	s.scroll = container.NewVScroll(body)
+	s.layout = container.New(column{18}, header, s.scroll, s.footer)
 	s.ExtendBaseWidget(s)
 	return s
 }
@@ -132,7 +134,10 @@ func (r *sheetRenderer) Layout(size fyne.Size) {
 	s := r.s
 	s.scrim.Resize(size)
 	w := min(s.width, size.Width-2*sheetMargin)
-	s.layout.Resize(fyne.NewSize(w-2*sheetPad, s.layout.MinSize().Height)) // wrapped text needs the width to know its height
+	body := heightAt(s.body, w-2*sheetPad) // wrapped text needs the width to know its height
+	s.scroll.SetMinSize(fyne.NewSize(0, 0))
+	rest := s.layout.MinSize().Height - s.scroll.MinSize().Height
+	s.scroll.SetMinSize(fyne.NewSize(0, max(min(body, size.Height-2*sheetMargin-2*sheetPad+4-rest), 40)))
 	h := min(s.layout.MinSize().Height+2*sheetPad-4, size.Height-2*sheetMargin)
 	x, y := (size.Width-w)/2, (size.Height-h)/2
 	rect{x, y, w, h}.apply(s.card)
