@@ -25,7 +25,7 @@ func (v *mainView) reports() {
 	note, problem := widgets.NewParagraph(""), widgets.NewParagraph("")
 	problem.SetColor(fynetheme.ColorNameError)
 	list := widgets.Column(12)
-	scroll := container.NewVScroll(list)
+	scroll := container.NewVScroll(widgets.Inset(0, 8, list))
 	var sheet *widgets.Sheet
 	banned := widgets.NewButton("Banned people", func() { sheet.Close(); v.bannedPeople() })
 	done := primary("Done", func() { sheet.Close() })
@@ -42,7 +42,7 @@ func (v *mainView) reports() {
 		note.Hidden = note.Text() == ""
 		problem.SetText(c.Problem())
 		problem.Hidden = c.Problem() == ""
-		list.Resize(fyne.NewSize(scroll.Size().Width, list.Size().Height))
+		list.Resize(fyne.NewSize(scroll.Size().Width-16, list.Size().Height))
 		setVisible(scroll, len(c.Items()) > 0)
 		scroll.SetMinSize(fyne.NewSize(100, reportsHeight))
 		scroll.Refresh()

@@ -1,6 +1,8 @@
 package view
 
 import (
+	"strings"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	fynetheme "fyne.io/fyne/v2/theme"
@@ -56,13 +58,23 @@ func quote(sender, text string) fyne.CanvasObject {
 	return box
 }
 
+// shorten makes one short line of a text.
+func shorten(s string) string {
+	const most = 42
+	runes := []rune(strings.Join(strings.Fields(s), " "))
+	if len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return string(runes)
+}
+
 // chooseReport asks which of the newest messages is to be reported, for whoever
 // has no pointer to show it with.
 func (v *conversationView) chooseReport() {
 	list := container.NewVBox()
 	var sheet *widgets.Sheet
 	for _, row := range v.c.Reportable() {
-		b := quiet(row.Sender+": "+row.Text, func() { sheet.Close(); v.report(row) })
+		b := quiet(shorten(row.Sender+": "+row.Text), func() { sheet.Close(); v.report(row) })
 		b.Alignment = widget.ButtonAlignLeading
 		list.Add(b)
 	}
@@ -70,7 +82,7 @@ func (v *conversationView) chooseReport() {
 	if len(list.Objects) == 0 {
 		text = "There is no message of somebody else here."
 	}
-	scroll := container.NewScroll(list)
+	scroll := container.NewVScroll(list)
 	scroll.SetMinSize(fyne.NewSize(100, min(list.MinSize().Height, 320)))
 	cancel := widgets.NewButton("Cancel", func() { sheet.Close() })
 	sheet = widgets.NewSheet(v.main.w.win.Canvas(), "Report a message", sheetWidth, widgets.Column(12, widgets.NewParagraph(text), scroll), cancel)

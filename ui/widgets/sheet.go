@@ -36,6 +36,7 @@ type Sheet struct {
 const (
 	sheetPad    = 24
 	sheetMargin = 24
+	sheetBleed  = 4 // of the scroll beyond the body: outlines are wider than what they are around
 )
 
 // NewSheet makes a sheet of that width; it shows after Open. The body may be
@@ -50,8 +51,8 @@ func NewSheet(c fyne.Canvas, title string, width float32, body fyne.CanvasObject
 	if len(buttons) == 0 {
 		s.footer.Hide()
 	}
-	s.scroll = container.NewVScroll(body)
-	s.layout = container.New(column{18}, header, s.scroll, s.footer)
+	s.scroll = container.NewVScroll(Inset(sheetBleed, sheetBleed, body))
+	s.layout = container.New(column{18}, header, container.New(bleed{}, s.scroll), s.footer)
 	s.ExtendBaseWidget(s)
 	return s
 }
@@ -135,9 +136,9 @@ func (r *sheetRenderer) Layout(size fyne.Size) {
 	s.scrim.Resize(size)
 	w := min(s.width, size.Width-2*sheetMargin)
 	body := heightAt(s.body, w-2*sheetPad) // wrapped text needs the width to know its height
-	s.scroll.SetMinSize(fyne.NewSize(0, 0))
 	rest := s.layout.MinSize().Height - s.scroll.MinSize().Height
-	s.scroll.SetMinSize(fyne.NewSize(0, max(min(body, size.Height-2*sheetMargin-2*sheetPad+4-rest), 40)))
+	room := max(min(body, size.Height-2*sheetMargin-2*sheetPad+4-rest-2*sheetBleed), 40)
+	s.scroll.SetMinSize(fyne.NewSize(0, room+2*sheetBleed))
 	h := min(s.layout.MinSize().Height+2*sheetPad-4, size.Height-2*sheetMargin)
 	x, y := (size.Width-w)/2, (size.Height-h)/2
 	rect{x, y, w, h}.apply(s.card)
@@ -166,6 +167,17 @@ func (r *sheetRenderer) Objects() []fyne.CanvasObject {
 }
 
 func (*sheetRenderer) Destroy() {}
+
+// bleed lets one object reach beyond its place on all sides.
+type bleed struct{}
+
+func (bleed) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	return objects[0].MinSize().SubtractWidthHeight(2*sheetBleed, 2*sheetBleed)
+}
+
+func (bleed) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	rect{-sheetBleed, -sheetBleed, size.Width + 2*sheetBleed, size.Height + 2*sheetBleed}.apply(objects[0])
+}
 
 // trailing puts buttons at the end of a line, each at least as wide as a word.
 type trailing struct{ gap float32 }
