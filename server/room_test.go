@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"quicprochat/core/tokens"
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
@@ -21,12 +22,24 @@ type room struct {
 
 func newRoom(f *fixture, members ...*member) *room {
 	f.t.Helper()
-	r := &room{f: f, anon: f.dial(), id: random(16), keys: make(map[uint64]ed25519.PrivateKey)}
+	r := draftRoom(f, f.dial())
 	for _, m := range members {
 		r.addresses = append(r.addresses, m.address())
 	}
-	must[qpcv1.CreateChannelResponse](r.anon, &qpcv1.CreateChannelRequest{ChannelId: r.id, VerifyKey: r.key(0), Addresses: r.addresses})
+	r.create()
 	return r
+}
+
+// draftRoom is a room whose channel does not exist yet.
+func draftRoom(f *fixture, anon *conn) *room {
+	f.t.Helper()
+	return &room{f: f, anon: anon, id: random(16), keys: make(map[uint64]ed25519.PrivateKey)}
+}
+
+// create makes the channel.
+func (r *room) create() {
+	r.f.t.Helper()
+	must[qpcv1.CreateChannelResponse](r.anon, &qpcv1.CreateChannelRequest{ChannelId: r.id, VerifyKey: r.key(0), Addresses: r.addresses})
 }
 
 // key makes the key of an epoch where there is none, and returns its public half.
@@ -52,7 +65,36 @@ func (r *room) postRequest(body *qpcv1.PostBody, key ed25519.PrivateKey) *qpcv1.
 
 func (r *room) commitRequest(body *qpcv1.CommitBody, key ed25519.PrivateKey) *qpcv1.CommitRequest {
 	raw, signature := signed(key, "qpc channel commit v1\x00", body)
-	return &qpcv1.CommitRequest{Body: raw, Signature: signature}
+	return &qpcv1.CommitRequest{Body: raw, Signature: signature, Tokens: r.f.tokens(len(body.Welcomes))}
+}
+
+// tokens makes send tokens as the server would issue them.
+func (f *fixture) tokens(n int) [][]byte {
+	f.t.Helper()
+	var all [][]byte
+	for n > 0 {
+		k, err := f.mint.Today()
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		batch, err := tokens.NewBatch(tokens.PublicKey{ID: k.ID(), Bytes: k.Public()}, min(n, tokens.MaxBatch))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		evaluated, proof, err := k.Evaluate(batch.Blinded())
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		list, err := batch.Finish(evaluated, proof)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		for _, token := range list {
+			all = append(all, token.Bytes())
+		}
+		n -= len(list)
+	}
+	return all
 }
 
 func (r *room) getRequest(epoch uint64, key ed25519.PrivateKey) *qpcv1.GetChannelRequest {

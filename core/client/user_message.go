@@ -32,6 +32,7 @@ var userMessages = []struct {
 	{ErrUnknownUser, "There is nobody with this name on the server."},
 	{ErrUnreachableUser, "This person has no device that could be reached. They need to open the app once."},
 	{ErrYourself, "That is you. Please choose somebody else."},
+	{ErrUnavailable, "The server has a problem at the moment. Please try again in a while."},
 	{ErrOffline, "You are offline. Please try again when the connection is back."},
 	{ErrNotMember, "You are not part of this conversation any more."},
 	{ErrNotAllowed, "Only an administrator of the group can do this."},
@@ -65,7 +66,10 @@ var userMessages = []struct {
 	{ErrRateLimited, "Too many attempts. Please wait a little."},
 	{ErrTooManyDevices, "Your account has too many devices. Please remove one first."},
 	{ErrGroupFull, "The server allows no more devices in this group."},
-	{ErrBroken, "This device can no longer follow the conversation. Please start a new one."},
+	{ErrPushDisabled, "This server wakes no devices through push services."},
+	{ErrPushInvalid, "The server cannot use this push endpoint. It must be a public https address, with the keys that came with it."},
+	{ErrContactQuota, "You have invited as many people today as this server allows. Please try again tomorrow."},
+	{ErrBroken, "This device lost track of the conversation and is asking the others for the way back. Please try again in a while."},
 	{vault.ErrFull, "The disk of this computer is full."},
 	{vault.ErrTooNew, "This profile was made by a newer version of the app."},
 	{ErrServer, "The server has a problem. Please try again later."},
@@ -101,7 +105,7 @@ func UserMessage(err error) string {
 // wireErrors gives the server's codes the names that callers decide by.
 var wireErrors = map[qpcv1.ErrorCode]error{
 	qpcv1.ErrorCode_ERROR_CODE_INTERNAL:            ErrServer,
-	qpcv1.ErrorCode_ERROR_CODE_UNAVAILABLE:         ErrOffline,
+	qpcv1.ErrorCode_ERROR_CODE_UNAVAILABLE:         ErrUnavailable,
 	qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_METHOD:      ErrServerIncompatible,
 	qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED:        ErrRateLimited,
 	qpcv1.ErrorCode_ERROR_CODE_NAME_TAKEN:          ErrNameTaken,
@@ -127,6 +131,9 @@ var wireErrors = map[qpcv1.ErrorCode]error{
 	qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_REPORT:      ErrUnknownReport,
 	qpcv1.ErrorCode_ERROR_CODE_ROLE_REQUIRED:       ErrRoleRequired,
 	qpcv1.ErrorCode_ERROR_CODE_LAST_ADMIN:          ErrLastAdmin,
+	qpcv1.ErrorCode_ERROR_CODE_PUSH_DISABLED:       ErrPushDisabled,
+	qpcv1.ErrorCode_ERROR_CODE_PUSH_INVALID:        ErrPushInvalid,
+	qpcv1.ErrorCode_ERROR_CODE_TOKEN_QUOTA:         ErrContactQuota,
 }
 
 // connectionErrors gives failures of a connection the names that callers

@@ -6,6 +6,7 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"quicprochat/server/storage"
@@ -45,17 +46,68 @@ type Config struct {
 	// "blobs" in DataDir.
 	BlobURL      string       `toml:"blob_url"`
 	Registration Registration `toml:"registration"`
-	Store        Store        `toml:"store"`
-	Bus          Bus          `toml:"bus"`
-	Log          Log          `toml:"log"`
-	Limits       Limits       `toml:"limits"`
-	Rates        Rates        `toml:"rates"`
+	// Rendezvous are qpc:// links of servers at which this one leaves word
+	// where it can be reached.
+	Rendezvous []string `toml:"rendezvous"`
+	Push       Push     `toml:"push"`
+	TLS        TLS      `toml:"tls"`
+	Store      Store    `toml:"store"`
+	Bus        Bus      `toml:"bus"`
+	Log        Log      `toml:"log"`
+	Limits     Limits   `toml:"limits"`
+	Rates      Rates    `toml:"rates"`
+	Ops        Ops      `toml:"ops"`
 }
+
+// TLS names a certificate that others vouch for. Empty: the server makes its
+// own, and links carry its pin.
+type TLS struct {
+	// Certificate is a PEM file with the certificate and those that lead to its
+	// issuer; Key a PEM file with its private key.
+	Certificate string `toml:"certificate"`
+	Key         string `toml:"key"`
+}
+
+// Ops is where an operator's tools look at the server.
+type Ops struct {
+	// Listen is a TCP address, host:port, for metrics and health; empty: nowhere.
+	Listen string `toml:"listen"`
+	// Expose must be ExposeNetwork where Listen is not a loopback address.
+	Expose string `toml:"expose"`
+}
+
+// ExposeNetwork lets others than this machine see the metrics.
+const ExposeNetwork = "network"
+
+// DefaultOpsListen is where quickstart has the server tell its figures.
+const DefaultOpsListen = "127.0.0.1:9433"
 
 // Store says where accounts, channels and queues are kept.
 type Store struct {
 	// URL is empty for a file in the data folder.
 	URL storage.URL `toml:"url"`
+}
+
+// Push says how devices are woken that are not connected.
+type Push struct {
+	Enabled bool `toml:"enabled"`
+	// Contact is a mailto: or https: URL that push services are told, or empty.
+	Contact string `toml:"contact"`
+	// PrivateNetworks are those in which a push service may be although they
+	// are not public.
+	PrivateNetworks []string `toml:"private_networks"`
+}
+
+// Networks are the PrivateNetworks. Those that are none are left out; Validate
+// complains of them.
+func (p Push) Networks() []netip.Prefix {
+	var list []netip.Prefix
+	for _, text := range p.PrivateNetworks {
+		if prefix, err := netip.ParsePrefix(text); err == nil {
+			list = append(list, prefix.Masked())
+		}
+	}
+	return list
 }
 
 // Bus says how the servers of one store tell each other that something came in.
@@ -88,6 +140,9 @@ type Limits struct {
 	BlobBytesPerDay       int64         `toml:"blob_bytes_per_day"`
 	BlobTTL               time.Duration `toml:"blob_ttl"`
 	UploadTTL             time.Duration `toml:"upload_ttl"`
+	Endpoints             int           `toml:"endpoints"`
+	EndpointsPerNetwork   int           `toml:"endpoints_per_network"`
+	ContactTokensPerDay   int           `toml:"contact_tokens_per_day"`
 	Connections           int           `toml:"connections"`
 	ConnectionsPerAddress int           `toml:"connections_per_address"`
 }
@@ -95,6 +150,8 @@ type Limits struct {
 // Rates hold one token bucket for each rate class of the protocol. A bucket
 // is kept for every remote network (IPv4 /32, IPv6 /64) and every account.
 type Rates struct {
+	// Login is for the passwords of one account name, wherever they come from.
+	Login  Rate `toml:"login"`
 	Auth   Rate `toml:"auth"`
 	Lookup Rate `toml:"lookup"`
 	Post   Rate `toml:"post"`
@@ -115,6 +172,8 @@ func Default() Config {
 		Listen:       ":4433",
 		Names:        []string{},
 		Registration: RegistrationInvite,
+		Rendezvous:   []string{},
+		Push:         Push{Enabled: true, PrivateNetworks: []string{}},
 		Log:          Log{Level: slog.LevelInfo, Format: "text"},
 		Limits: Limits{
 			DevicesPerAccount:     20,
@@ -128,10 +187,14 @@ func Default() Config {
 			BlobBytesPerDay:       2 << 30,
 			BlobTTL:               30 * 24 * time.Hour,
 			UploadTTL:             24 * time.Hour,
+			Endpoints:             10_000,
+			EndpointsPerNetwork:   20,
+			ContactTokensPerDay:   500,
 			Connections:           10_000,
 			ConnectionsPerAddress: 500,
 		},
 		Rates: Rates{
+			Login:  Rate{PerMinute: 2, Burst: 20},
 			Auth:   Rate{PerMinute: 60, Burst: 120},
 			Lookup: Rate{PerMinute: 3000, Burst: 3000},
 			Post:   Rate{PerMinute: 12_000, Burst: 6000},

@@ -4,14 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
+
+	"quicprochat/core/wire"
 )
 
 // Validate says in a sentence each what is wrong, all of it at once.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateNet(), c.Store.validate(), c.validateBus(), c.validateLog(), c.Limits.validate(), c.Rates.validate())
+	return errors.Join(c.validateNet(), c.validateRendezvous(), c.Push.validate(), c.Store.validate(), c.validateBus(), c.validateLog(), c.Limits.validate(), c.Rates.validate(), c.TLS.validate(), c.Ops.validate())
 }
 
 func (c *Config) validateNet() error {
@@ -44,6 +47,48 @@ func (c *Config) validateNet() error {
 	return errors.Join(errs...)
 }
 
+func (c *Config) validateRendezvous() error {
+	var errs []error
+	if len(c.Rendezvous) > maxRendezvous {
+		errs = append(errs, fmt.Errorf("rendezvous has %d links: use at most %d", len(c.Rendezvous), maxRendezvous))
+	}
+	for _, text := range c.Rendezvous {
+		if _, err := wire.ParseLink(text); err != nil {
+			errs = append(errs, fmt.Errorf("rendezvous: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// maxRendezvous bounds what every client is told.
+const maxRendezvous = 8
+
+// RendezvousLinks are the links in Rendezvous, without their tokens. Those that
+// are none are left out; Validate complains of them.
+func (c *Config) RendezvousLinks() []wire.Link {
+	var links []wire.Link
+	for _, text := range c.Rendezvous {
+		if link, err := wire.ParseLink(text); err == nil {
+			link.Token = nil
+			links = append(links, link)
+		}
+	}
+	return links
+}
+
+func (p Push) validate() error {
+	var errs []error
+	if p.Contact != "" && !strings.HasPrefix(p.Contact, "mailto:") && !strings.HasPrefix(p.Contact, "https://") {
+		errs = append(errs, fmt.Errorf("push.contact = %q begins with neither mailto: nor https://", p.Contact))
+	}
+	for _, text := range p.PrivateNetworks {
+		if _, err := netip.ParsePrefix(text); err != nil {
+			errs = append(errs, fmt.Errorf("push.private_networks: %q is not a network such as 192.168.1.0/24", text))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (s Store) validate() error {
 	if s.URL == "" {
 		return nil
@@ -63,6 +108,36 @@ func (c *Config) validateBus() error {
 	}
 	if c.Store.URL == "" {
 		return ErrBusAlone
+	}
+	return nil
+}
+
+func (t TLS) validate() error {
+	if (t.Certificate == "") != (t.Key == "") {
+		return errors.New("tls.certificate and tls.key belong together: set both, or neither for a certificate of the server's own")
+	}
+	return nil
+}
+
+// validate refuses to show the figures to others unless that is what the
+// operator says in a word.
+func (o Ops) validate() error {
+	if o.Expose != "" && o.Expose != ExposeNetwork {
+		return fmt.Errorf("ops.expose = %q is neither empty nor %q", o.Expose, ExposeNetwork)
+	}
+	if o.Listen == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(o.Listen)
+	if err == nil {
+		_, err = listenPort(o.Listen)
+	}
+	if err != nil {
+		return fmt.Errorf("ops.listen = %q is not host:port, such as %s: %w", o.Listen, DefaultOpsListen, err)
+	}
+	if ip := net.ParseIP(host); o.Expose == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("ops.listen = %q can be reached by others, who would see the server's figures: use %s, or say expose = %q where a firewall keeps strangers out",
+			o.Listen, DefaultOpsListen, ExposeNetwork)
 	}
 	return nil
 }
@@ -94,6 +169,9 @@ func (l Limits) validate() error {
 		errs = append(errs, fmt.Errorf("limits.blob_size = %d is too large: use at most %d", l.BlobSize, int64(maxBlobSize)))
 	}
 	atLeast("blob_bytes_per_day", l.BlobBytesPerDay, 1<<20)
+	atLeast("endpoints", int64(l.Endpoints), 0)
+	atLeast("endpoints_per_network", int64(l.EndpointsPerNetwork), 1)
+	atLeast("contact_tokens_per_day", int64(l.ContactTokensPerDay), 1)
 	atLeast("connections", int64(l.Connections), 1)
 	atLeast("connections_per_address", int64(l.ConnectionsPerAddress), 1)
 	for key, ttl := range map[string]time.Duration{
@@ -108,7 +186,7 @@ func (l Limits) validate() error {
 
 func (r Rates) validate() error {
 	var errs []error
-	for name, rate := range map[string]Rate{"auth": r.Auth, "lookup": r.Lookup, "post": r.Post, "own": r.Own, "blob": r.Blob} {
+	for name, rate := range map[string]Rate{"login": r.Login, "auth": r.Auth, "lookup": r.Lookup, "post": r.Post, "own": r.Own, "blob": r.Blob} {
 		if rate.PerMinute < 1 || rate.Burst < 1 {
 			errs = append(errs, fmt.Errorf("rates.%s needs per_minute and burst of at least 1", name))
 		}
