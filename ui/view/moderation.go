@@ -25,7 +25,7 @@ func (v *mainView) reports() {
 	note, problem := widgets.NewParagraph(""), widgets.NewParagraph("")
 	problem.SetColor(fynetheme.ColorNameError)
 	list := widgets.Column(12)
-	scroll := container.NewVScroll(widgets.Inset(0, 8, list))
+	scroll := container.NewVScroll(list)
 	var sheet *widgets.Sheet
 	banned := widgets.NewButton("Banned people", func() { sheet.Close(); v.bannedPeople() })
 	done := primary("Done", func() { sheet.Close() })
@@ -42,9 +42,9 @@ func (v *mainView) reports() {
 		note.Hidden = note.Text() == ""
 		problem.SetText(c.Problem())
 		problem.Hidden = c.Problem() == ""
-		list.Resize(fyne.NewSize(scroll.Size().Width-16, list.Size().Height))
 		setVisible(scroll, len(c.Items()) > 0)
-		scroll.SetMinSize(fyne.NewSize(100, reportsHeight))
+		list.Resize(fyne.NewSize(reportsWidth-56, list.Size().Height)) // wrapped text needs the width to know its height
+		scroll.SetMinSize(fyne.NewSize(100, min(list.MinSize().Height, reportsHeight)))
 		scroll.Refresh()
 		sheet.Relayout()
 	}
