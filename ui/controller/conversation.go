@@ -74,6 +74,18 @@ func (c *Conversation) Group() bool { return c.info.Kind == client.KindGroup }
 // CanWrite says whether one still takes part.
 func (c *Conversation) CanWrite() bool { return c.info.State == client.StateActive }
 
+// ReadOnly says why one cannot write; empty where one can.
+func (c *Conversation) ReadOnly() string {
+	switch c.info.State {
+	case client.StateActive:
+		return ""
+	case client.StateBroken:
+		return "You can write again as soon as the way back is found. That needs nothing from you."
+	default:
+		return "You can read this conversation, but no longer write into it."
+	}
+}
+
 // Loaded says whether the first page has been read.
 func (c *Conversation) Loaded() bool { return c.loaded }
 

@@ -4,29 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"quicprochat/core/client"
 )
-
-// ConversationItem is one row of the conversation list.
-type ConversationItem struct {
-	ID       client.ConversationID
-	Title    string
-	Preview  string
-	Time     string
-	Unread   int
-	Hue      int
-	Group    bool
-	Ended    bool
-	Selected bool
-	// Pinned and Muted are what the person has set; Person is who can be blocked,
-	// the zero id in a group, and Blocked whether that is done.
-	Pinned, Muted bool
-	Person        client.AccountID
-	Blocked       bool
-}
 
 // Main is the conversations: the list, the one that is open, and the state of
 // the connection.
@@ -227,73 +208,6 @@ func (m *Main) listChanged() {
 	if m.OnList != nil {
 		m.OnList()
 	}
-}
-
-// Items are the rows of the list: those that the search leaves, the pinned ones
-// before the others, newest first.
-func (m *Main) Items() []ConversationItem {
-	now := m.loop.Now()
-	items := make([]ConversationItem, 0, len(m.sorted))
-	for _, c := range m.sorted {
-		if m.filter != "" && !strings.Contains(strings.ToLower(c.Title), m.filter) {
-			continue
-		}
-		i := Item(c)
-		i.Time, i.Selected = ListTime(c.LastActivity, now), m.open != nil && m.open.ID() == c.ID
-		items = append(items, i)
-	}
-	return items
-}
-
-// Item is a conversation as a row of the list, without what depends on the time
-// and on what is open.
-func Item(c client.Conversation) ConversationItem {
-	return ConversationItem{
-		ID: c.ID, Title: c.Title, Preview: preview(c), Unread: c.Unread,
-		Hue: conversationHue(c), Group: c.Kind == client.KindGroup, Ended: c.State != client.StateActive,
-		Pinned: c.Pinned, Muted: c.Muted, Person: c.Peer, Blocked: c.Blocked,
-	}
-}
-
-// conversationHue gives a direct chat the colour of the person.
-func conversationHue(c client.Conversation) int {
-	if c.Kind == client.KindDirect {
-		return Hue(c.Peer)
-	}
-	return Hue(c.ID)
-}
-
-// Empty says whether there is no conversation at all, searched or not.
-func (m *Main) Empty() bool { return m.loaded && len(m.all) == 0 }
-
-// Unread is the number of unread messages in all conversations that are not muted.
-func (m *Main) Unread() int {
-	n := 0
-	for _, c := range m.all {
-		if !c.Muted {
-			n += c.Unread
-		}
-	}
-	return n
-}
-
-// Search leaves the conversations whose title has that text in it.
-func (m *Main) Search(text string) {
-	m.filter = strings.ToLower(strings.TrimSpace(text))
-	m.listChanged()
-}
-
-// Filtered says whether a search is on.
-func (m *Main) Filtered() bool { return m.filter != "" }
-
-// Find is the conversation with that title, whatever its case.
-func (m *Main) Find(title string) (client.ConversationID, bool) {
-	for _, c := range m.sorted {
-		if strings.EqualFold(c.Title, title) {
-			return c.ID, true
-		}
-	}
-	return client.ConversationID{}, false
 }
 
 // Current is the controller of the open conversation, or nil.

@@ -104,7 +104,7 @@ func fillAccount(c *controller.Account, title *widgets.Line, subtitle *widgets.P
 	title.SetText("Create your account")
 	subtitle.SetText("on " + server)
 	name.SetHint("Others find you by this name. Small letters, digits, dots and dashes.", false)
-	again.SetHint("Nobody can reset it for you, so keep it well.", false)
+	again.SetHint("Nobody can reset it for you. Once you are in, make a recovery code in the settings.", false)
 }
 
 // newUnlockView asks for the password of the profile on this computer.

@@ -32,6 +32,7 @@ type conversationView struct {
 	avatar          *widgets.Avatar
 	members, more   *widgets.IconButton
 	ended           *fyne.Container
+	endedText       *widgets.Line
 	cancel          func()
 	messages        []*widgets.MessageRow // every widget that shows messages
 }
@@ -74,8 +75,8 @@ func (v *conversationView) buildComposer() {
 	v.composer.OnChanged = func(text string) { v.c.SetDraft(text) }
 	v.composer.OnKey = v.timeline.Key
 	v.composer.OnResized = v.relayout
-	v.ended = container.NewStack(widgets.Inset(20, 20,
-		widgets.NewLine("You can read this conversation, but no longer write into it.", theme.SizeSmall).Muted().Centered().Truncated()))
+	v.endedText = widgets.NewLine("", theme.SizeSmall).Muted().Centered().Truncated()
+	v.ended = container.NewStack(widgets.Inset(20, 20, v.endedText))
 }
 
 // relayout gives header, messages and composer their places. Refreshing would
@@ -102,6 +103,7 @@ func (v *conversationView) showInfo() {
 	v.subtitle.SetText(v.c.Subtitle())
 	setVisible(v.members, v.c.Group() && v.c.CanWrite())
 	setVisible(v.composer, v.c.CanWrite())
+	v.endedText.SetText(v.c.ReadOnly())
 	setVisible(v.ended, !v.c.CanWrite())
 	v.top.Refresh()
 	v.relayout()

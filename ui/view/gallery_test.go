@@ -239,4 +239,12 @@ func galleryMain(s *stage, shot func(*stage, string)) {
 	}
 	s.win.Resize(fyne.NewSize(640, 480))
 	shot(s, "30-small")
+	view.Settings(s.view)
+	shot(s, "31-small-settings")
+	view.CloseSheet(s.view)
+	s.session.Update(group, func(c *client.Conversation) { c.State = client.StateBroken })
+	s.session.Emit(client.ConnectionChanged{State: client.Offline, Err: client.ErrBanned, Retry: noon.Add(time.Hour)})
+	s.win.Resize(fyne.NewSize(view.DefaultWidth, view.DefaultHeight))
+	s.Until("the account is banned", m.Banned)
+	shot(s, "32-banned-broken")
 }

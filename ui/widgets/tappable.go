@@ -236,6 +236,8 @@ func (r *iconButtonRenderer) Refresh() {
 		fill, ink = theme.Transparent, fynetheme.ColorNameDisabled
 	case b.filled:
 		fill, ink = fynetheme.ColorNamePrimary, fynetheme.ColorNameForegroundOnPrimary
+	case b.disabled:
+		ink = fynetheme.ColorNameDisabled
 	case b.focused:
 		fill, ink = fynetheme.ColorNameFocus, fynetheme.ColorNameForeground
 	case b.hovered:
