@@ -145,7 +145,8 @@ func (v *conversationView) menu() {
 // selected; where nothing was selected, whoever types means the composer.
 func (v *conversationView) refocus() {
 	focused := v.main.w.win.Canvas().Focused()
-	if _, entry := focused.(fyne.Tabbable); focused == nil || entry {
+	_, entry := focused.(fyne.Tabbable)
+	if _, text := focused.(interface{ SelectedText() string }); entry || !text {
 		return
 	}
 	if !slices.ContainsFunc(v.messages, (*widgets.MessageRow).HasSelection) {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/test"
 	"fyne.io/fyne/v2/widget"
 
@@ -243,6 +244,37 @@ func TestSheetsReachWithTheKeyboard(t *testing.T) {
 		s.win.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape})
 		if s.sheet() != "" {
 			t.Errorf("%s: Escape does not close it from %T", name, s.win.Canvas().Focused())
+		}
+	}
+}
+
+// TestTabLeadsFromTheComposerToTheMenus: what a right click does can be done
+// without a pointer.
+func TestTabLeadsFromTheComposerToTheMenus(t *testing.T) {
+	s := newStage(t, theme.Light)
+	m := s.enter()
+	group, _ := populate(s.session)
+	s.Until("the list is filled", func() bool { return len(m.Items()) == 10 })
+	s.open(group)
+	c := s.win.Canvas()
+	menus := ""
+	for range 12 {
+		c.FocusNext()
+		b, ok := c.Focused().(*widgets.IconButton)
+		if !ok {
+			continue
+		}
+		b.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
+		for _, line := range find[*canvas.Text](s) {
+			menus += line.Text + "\n"
+		}
+		for _, overlay := range c.Overlays().List() {
+			c.Overlays().Remove(overlay)
+		}
+	}
+	for _, want := range []string{"Pin", "Mute", "Report a message", "Settings", "New group"} {
+		if !strings.Contains(menus, want+"\n") {
+			t.Errorf("Tab and Space do not lead to %q", want)
 		}
 	}
 }
