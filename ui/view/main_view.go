@@ -225,6 +225,13 @@ func (v *mainView) key(k fyne.KeyName) {
 	}
 }
 
+// conversationMenu opens the menu of the open conversation.
+func (v *mainView) conversationMenu() {
+	if v.c.Current() != nil {
+		v.open.menu()
+	}
+}
+
 func (v *mainView) composeMenu() {
 	v.menuBelow(v.compose,
 		item("New conversation", theme.IconPerson, v.newChat),

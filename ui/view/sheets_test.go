@@ -6,6 +6,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/test"
 	"fyne.io/fyne/v2/widget"
 
@@ -276,6 +277,31 @@ func TestTabLeadsFromTheComposerToTheMenus(t *testing.T) {
 		if !strings.Contains(menus, want+"\n") {
 			t.Errorf("Tab and Space do not lead to %q", want)
 		}
+	}
+}
+
+func TestShortcutsOfTheMenus(t *testing.T) {
+	s := newStage(t, theme.Light)
+	m := s.enter()
+	shortcuts := s.win.Canvas().(fyne.Shortcutable)
+	press := func(k fyne.KeyName) {
+		shortcuts.TypedShortcut(&desktop.CustomShortcut{KeyName: k, Modifier: fyne.KeyModifierShortcutDefault})
+	}
+	press(fyne.KeyM)
+	if len(s.win.Canvas().Overlays().List()) != 0 {
+		t.Error("a menu of no conversation")
+	}
+	press(fyne.KeyComma)
+	if s.sheet() != "Settings" {
+		t.Errorf("%q is open", s.sheet())
+	}
+	view.CloseSheet(s.view)
+	group, _ := populate(s.session)
+	s.Until("the list is filled", func() bool { return len(m.Items()) == 10 })
+	s.open(group)
+	press(fyne.KeyM)
+	if len(s.win.Canvas().Overlays().List()) != 1 {
+		t.Error("no menu")
 	}
 }
 

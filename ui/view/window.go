@@ -107,6 +107,8 @@ func (w *Window) keys() {
 	on(fyne.KeyG, inMain((*mainView).newGroup))
 	on(fyne.KeyK, inMain((*mainView).focusSearch))
 	on(fyne.KeyF, inMain((*mainView).focusSearch))
+	on(fyne.KeyM, inMain((*mainView).conversationMenu))
+	on(fyne.KeyComma, inMain((*mainView).settings))
 	on(fyne.KeyQ, w.close)
 	w.win.Canvas().SetOnTypedKey(func(k *fyne.KeyEvent) {
 		if k.Name == fyne.KeyEscape {
