@@ -23,7 +23,9 @@ import (
 	"quicprochat/server/blob"
 	"quicprochat/server/bus"
 	"quicprochat/server/config"
+	"quicprochat/server/mint"
 	"quicprochat/server/moderation"
+	"quicprochat/server/push"
 	"quicprochat/server/queue"
 	"quicprochat/server/ratelimit"
 	"quicprochat/server/secrets"
@@ -75,6 +77,8 @@ type Server struct {
 	blobs    *blob.Service
 	// moderation is also what commands on the server's files go through.
 	moderation *moderation.Service
+	pushes     *push.Service
+	mint       *mint.Mint
 	router     *wire.Router
 
 	tasks sync.WaitGroup
@@ -175,6 +179,9 @@ func (s *Server) Start() error {
 	s.addr, s.stop = socket.LocalAddr(), stop
 	s.tasks.Go(func() { s.serve(ctx, socket) })
 	s.tasks.Go(func() { s.tidy(ctx) })
+	s.tasks.Go(func() { s.pushes.Run(ctx) })
+	publisher := s.publisher()
+	s.tasks.Go(func() { publisher.Run(ctx) })
 	s.tasks.Go(func() { s.catchUp(ctx) })
 	s.tasks.Go(func() { s.moderation.Watch(ctx) })
 	s.log.Info("server started", "listen", s.addr.String(), "version", version.Version, "registration", string(s.cfg.Registration))

@@ -52,5 +52,8 @@ func storageLimits(l config.Limits) storage.Limits {
 		BlobQuota:        l.BlobBytesPerDay,
 		ReportTTL:        storage.DefaultLimits().ReportTTL,
 		ReportsPerDay:    storage.DefaultLimits().ReportsPerDay,
+
+		Endpoints:           max(l.Endpoints, 1),
+		EndpointsPerNetwork: l.EndpointsPerNetwork,
 	}
 }

@@ -31,6 +31,8 @@ type commandLine struct {
 	Recovery      recoveryCommand      `cmd:"" help:"Make or remove the code that opens the account without its password."`
 	DeleteAccount deleteAccountCommand `cmd:"" help:"Delete the account, for good, and this profile."`
 	Whoami        whoamiCommand        `cmd:"" help:"Show the account and the device of this profile."`
+	Status        statusCommand        `cmd:"" help:"Ask the server what waits for this device, and take nothing in."`
+	Push          pushCommand          `cmd:"" help:"Be woken through a push service while not connected."`
 	Contacts      contactsCommand      `cmd:"" help:"List the people this profile has met."`
 	List          listCommand          `cmd:"" help:"List the conversations, newest first."`
 	New           newCommand           `cmd:"" help:"Start a conversation with a person."`

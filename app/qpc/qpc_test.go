@@ -66,6 +66,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("LINK", link)
 			env.Setenv("EXPIRED", expired)
 			env.Setenv("QPC_PASSWORD", password)
+			// the subscription of RFC 8291's example
+			env.Setenv("P256DH", "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4")
+			env.Setenv("AUTH", "BTBZMqHH6r4Tts7J_aSIgg")
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			return os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(password+"\n"), 0o600)
 		},

@@ -41,9 +41,14 @@ type Client struct {
 	status *status
 	inbox  *inbox
 	acks   *acks
+	wallet wallet
+	// answers counts what this device has answered to those who want to come back.
+	answers answerLimit
 
 	account   *connection // authenticated: the own queue, keys and devices
 	anonymous *connection // never authenticated: everything about others
+	route     *route      // where the server is
+	posts     *posts
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -103,6 +108,9 @@ func (c *Client) load(tx *vault.Tx) error {
 	}
 	c.groups = mls.Config{Auth: authService{c.people}, Now: c.now}
 	c.status = newStatus(c.events.publish)
+	if c.route, err = loadRoute(tx, self.link); err != nil {
+		return err
+	}
 	cursor, err := tx.Setting(settingCursor)
 	if err != nil && !errors.Is(err, vault.ErrNotFound) {
 		return err
@@ -167,6 +175,7 @@ func (c *Client) run() {
 			c.anonymous.drop()
 		}
 	})
+	c.posts = &posts{call: c.anonymous.once, spawn: c.spawn}
 	c.status.setAccount(ConnectionChanged{State: Connecting})
 	c.status.setAnonymous(ConnectionChanged{State: Connecting})
 	c.work.Go(func() { c.account.run(c.ctx) })
@@ -209,8 +218,8 @@ func (c *Client) Me() Me {
 	}
 }
 
-// Link is the server's link, without a token.
-func (c *Client) Link() Link { return c.self.link }
+// Link is the server's link, without a token: where it was reached last.
+func (c *Client) Link() Link { return c.route.current() }
 
 // Subscribe returns a channel of events and a function that ends the
 // subscription and closes the channel. Close closes it too.

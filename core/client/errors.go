@@ -91,7 +91,11 @@ var (
 	ErrTooManyDevices = errors.New("client: too many devices")
 	// ErrGroupFull: the server allows no more devices in one conversation.
 	ErrGroupFull = errors.New("client: group full")
-	// ErrBroken: this device cannot follow the conversation any more.
+	// ErrContactQuota: the account has invited as many devices today as the server
+	// allows.
+	ErrContactQuota = errors.New("client: too many invitations today")
+	// ErrBroken: this device cannot follow the conversation at the moment, and
+	// asks the others by itself for the way back.
 	ErrBroken = errors.New("client: conversation broken")
 	// ErrProfileCorrupt: the profile on disk is damaged.
 	ErrProfileCorrupt = errors.New("client: profile corrupt")
@@ -121,6 +125,11 @@ var (
 	// ErrTooManySettings: no more conversations can be muted or pinned, nor
 	// accounts blocked.
 	ErrTooManySettings = errors.New("client: too many settings")
+	// ErrPushDisabled: the server wakes no devices through push services.
+	ErrPushDisabled = errors.New("client: push disabled")
+	// ErrPushInvalid: the endpoint is no public https URL, or its keys are not
+	// of the kind that Web Push has.
+	ErrPushInvalid = errors.New("client: push registration invalid")
 	// ErrClosed: the Client was closed.
 	ErrClosed = errors.New("client: closed")
 )

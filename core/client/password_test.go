@@ -297,20 +297,6 @@ func TestUseAccountPassword(t *testing.T) {
 	laptop.wantPasswords(nextPassword, nextPassword)
 }
 
-// login adds a device to an account.
-func (f *fakeServer) login(name, device string) *member {
-	f.t.Helper()
-	m := &member{t: f.t, f: f, o: f.options(device)}
-	c, err := Login(f.t.Context(), m.o, f.link, name, testPassword)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	m.Client = c
-	f.t.Cleanup(m.close)
-	m.sync()
-	return m
-}
-
 // A password is the same on every keyboard, whichever way its accents are typed.
 func TestPasswordOnAnotherKeyboard(t *testing.T) {
 	const composed, decomposed = "caf\u00e9 and a croissant", "cafe\u0301\u00a0and a croissant"

@@ -21,6 +21,7 @@ const (
 	settingLastResort  = "last resort expires"
 	settingDevicesDone = "devices in step"
 	settingBanned      = "banned"
+	settingRoute       = "route"
 )
 
 // profile is who this device is. It is written once, when the account or the

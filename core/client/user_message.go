@@ -65,7 +65,10 @@ var userMessages = []struct {
 	{ErrRateLimited, "Too many attempts. Please wait a little."},
 	{ErrTooManyDevices, "Your account has too many devices. Please remove one first."},
 	{ErrGroupFull, "The server allows no more devices in this group."},
-	{ErrBroken, "This device can no longer follow the conversation. Please start a new one."},
+	{ErrPushDisabled, "This server wakes no devices through push services."},
+	{ErrPushInvalid, "The server cannot use this push endpoint. It must be a public https address, with the keys that came with it."},
+	{ErrContactQuota, "You have invited as many people today as this server allows. Please try again tomorrow."},
+	{ErrBroken, "This device lost track of the conversation and is asking the others for the way back. Please try again in a while."},
 	{vault.ErrFull, "The disk of this computer is full."},
 	{vault.ErrTooNew, "This profile was made by a newer version of the app."},
 	{ErrServer, "The server has a problem. Please try again later."},
@@ -127,6 +130,9 @@ var wireErrors = map[qpcv1.ErrorCode]error{
 	qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_REPORT:      ErrUnknownReport,
 	qpcv1.ErrorCode_ERROR_CODE_ROLE_REQUIRED:       ErrRoleRequired,
 	qpcv1.ErrorCode_ERROR_CODE_LAST_ADMIN:          ErrLastAdmin,
+	qpcv1.ErrorCode_ERROR_CODE_PUSH_DISABLED:       ErrPushDisabled,
+	qpcv1.ErrorCode_ERROR_CODE_PUSH_INVALID:        ErrPushInvalid,
+	qpcv1.ErrorCode_ERROR_CODE_TOKEN_QUOTA:         ErrContactQuota,
 }
 
 // connectionErrors gives failures of a connection the names that callers

@@ -40,7 +40,8 @@ func CodeOf(err error) qpcv1.ErrorCode {
 	return qpcv1.ErrorCode_ERROR_CODE_UNSPECIFIED
 }
 
-func (e *Error) proto() *qpcv1.Error {
+// Proto is e as it travels, such as in the outcome of one of several.
+func (e *Error) Proto() *qpcv1.Error {
 	return &qpcv1.Error{
 		Code:         e.Code,
 		Message:      e.Message,
@@ -53,7 +54,8 @@ func (e *Error) proto() *qpcv1.Error {
 // maxRetryAfter bounds what a server can make a client wait.
 const maxRetryAfter = 24 * time.Hour
 
-func errorFromProto(m *qpcv1.Error) *Error {
+// ErrorFromProto is what the other side meant with m.
+func ErrorFromProto(m *qpcv1.Error) *Error {
 	e := &Error{Code: m.GetCode(), Message: m.GetMessage(), Stale: m.GetStaleEpoch(), Vault: m.GetVaultVersion()}
 	if e.Code == qpcv1.ErrorCode_ERROR_CODE_UNSPECIFIED {
 		e.Code = qpcv1.ErrorCode_ERROR_CODE_INTERNAL

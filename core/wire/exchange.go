@@ -179,7 +179,7 @@ func (x *exchange) refuse(id uint32, err error) {
 		x.peer.closeNow(CloseMalformed, "too many malformed frames")
 		return
 	}
-	payload, err := proto.Marshal(answer.proto())
+	payload, err := proto.Marshal(answer.Proto())
 	if err != nil { // text that is not UTF-8
 		payload, _ = proto.Marshal(&qpcv1.Error{Code: answer.Code})
 	}

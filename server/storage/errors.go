@@ -75,6 +75,18 @@ var (
 	// ErrEpochRange: the epoch is larger than MaxEpoch.
 	ErrEpochRange = errors.New("epoch is out of range")
 
+	// ErrNotTried: an earlier post of a batch to the same channel failed.
+	ErrNotTried = errors.New("an earlier post to the channel failed")
+
+	// ErrUnknownEndpoint: nobody with this pin has left word, or it has expired.
+	ErrUnknownEndpoint = errors.New("no such endpoint")
+	// ErrEndpointStale: a record of the same server that was issued as late, or
+	// later, is there.
+	ErrEndpointStale = errors.New("endpoint is older than the one that is known")
+	// ErrEndpointsFull: there are Limits.Endpoints records, or
+	// Limits.EndpointsPerNetwork of this network.
+	ErrEndpointsFull = errors.New("no more endpoints are kept")
+
 	// ErrUnknownBlob: there is no such blob, or it is out of time or deleted.
 	ErrUnknownBlob = errors.New("no such blob")
 	// ErrBlobGone: a blob had this name and is out of time or deleted.
@@ -87,6 +99,11 @@ var (
 	ErrBlobIncomplete = errors.New("chunks are missing")
 	// ErrBlobQuota: the count would be more than Limits.BlobQuota.
 	ErrBlobQuota = errors.New("quota of blobs is used up")
+
+	// ErrTokenSpent: a token was spent before, for something else.
+	ErrTokenSpent = errors.New("token is spent")
+	// ErrTokenQuota: the account would have more tokens than allowed in a day.
+	ErrTokenQuota = errors.New("quota of tokens is used up")
 )
 
 // StaleError: an epoch is not one that the channel accepts.

@@ -18,6 +18,8 @@ const (
 	// RevokedDevices is how many revoked devices of an account are remembered,
 	// the latest first.
 	RevokedDevices = 256
+	// MaxPushTargets is how many queues one call of PushTargets takes.
+	MaxPushTargets = 256
 )
 
 // Limits bounds what a store keeps. Every field must be positive.
@@ -45,6 +47,8 @@ type Limits struct {
 	ReportsPerDay int
 	// BlobQuota is how many bytes can be charged to one QuotaKey.
 	BlobQuota int64
+	// Endpoints of other servers, of all and of one network.
+	Endpoints, EndpointsPerNetwork int
 }
 
 // DefaultLimits is for a server of ordinary size.
@@ -62,6 +66,9 @@ func DefaultLimits() Limits {
 		BlobQuota:        2 << 30,
 		ReportTTL:        90 * 24 * time.Hour,
 		ReportsPerDay:    20,
+
+		Endpoints:           10_000,
+		EndpointsPerNetwork: 20,
 	}
 }
 
@@ -69,7 +76,8 @@ func DefaultLimits() Limits {
 func (l Limits) Validate() error {
 	if l.Devices <= 0 || l.KeyPackages <= 0 || l.QueueItems <= 0 || l.QueueBytes <= 0 ||
 		l.ChannelAddresses <= 0 || l.ItemTTL <= 0 || l.ChannelTTL <= 0 ||
-		l.UploadTTL <= 0 || l.BlobTTL <= 0 || l.BlobQuota <= 0 || l.ReportTTL <= 0 || l.ReportsPerDay <= 0 {
+		l.UploadTTL <= 0 || l.BlobTTL <= 0 || l.BlobQuota <= 0 || l.ReportTTL <= 0 || l.ReportsPerDay <= 0 ||
+		l.Endpoints <= 0 || l.EndpointsPerNetwork <= 0 {
 		return errors.New("every storage limit must be positive")
 	}
 	return nil

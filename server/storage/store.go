@@ -34,13 +34,17 @@ type Store interface {
 	QueueStore
 	ChannelStore
 	BlobStore
+	PushStore
+	EndpointStore
 	SessionStore
 	ModerationStore
+	ContactStore
 
 	// Expire deletes what is out of time at now: queue items, records of
-	// posted items, KeyPackages, invites, channels without activity, counts
-	// of quotas and of guesses, reports, and bans that are over; blobs that are
-	// out of time are gone then. One call does a bounded piece of work, in proportion to limit, so that it
+	// posted items, KeyPackages, invites, channels without activity, endpoints,
+	// spent tokens, counts of quotas and of guesses, reports, and bans that are
+	// over; blobs that are out of time are gone then. One call does a bounded
+	// piece of work, in proportion to limit, so that it
 	// holds up nobody, and returns how much it did; 0: nothing was left to do.
 	Expire(ctx context.Context, now time.Time, limit int) (int, error)
 
@@ -212,6 +216,45 @@ type QueueStore interface {
 	// AckItems deletes every item up to and including a seq.
 	// ErrUnknownQueue.
 	AckItems(ctx context.Context, queue QueueID, upTo uint64) error
+
+	// Peek tells what waits in a queue. It costs the same however much that is.
+	// ErrUnknownQueue.
+	Peek(ctx context.Context, queue QueueID) (Waiting, error)
+}
+
+// PushStore keeps how devices without a connection are woken. What it keeps is
+// sealed by the caller.
+type PushStore interface {
+	// PutPush stores the registration of a device in place of the one before.
+	// It ends with the device. ErrUnknownDevice, ErrDeviceRevoked.
+	PutPush(ctx context.Context, device [16]byte, sealed []byte) error
+
+	// DeletePush deletes the registration of a device. One that is not there
+	// is no error.
+	DeletePush(ctx context.Context, device [16]byte) error
+
+	// DeletePushes deletes the registrations of all devices of an account.
+	DeletePushes(ctx context.Context, account [16]byte) error
+
+	// PushTargets gives those of the queues, at most MaxPushTargets, whose
+	// devices have a registration, in no order.
+	PushTargets(ctx context.Context, queues []QueueID) ([]PushTarget, error)
+
+	// ForgetPush deletes the registration of the device of a queue where it is
+	// still the one that was given as sealed.
+	ForgetPush(ctx context.Context, queue QueueID, sealed []byte) error
+}
+
+// EndpointStore keeps where other servers can be reached.
+type EndpointStore interface {
+	// PutEndpoint stores what a server says of itself in place of what it said
+	// before. The same record again changes nothing. ErrEndpointStale (one
+	// that was issued as late or later is there), ErrEndpointsFull.
+	PutEndpoint(ctx context.Context, e Endpoint) error
+
+	// Endpoint gives the record of a server that has not expired at now.
+	// ErrUnknownEndpoint.
+	Endpoint(ctx context.Context, pin EndpointPin, now time.Time) (record []byte, err error)
 }
 
 // ChannelStore keeps channels: an order of items, one commit per epoch, and
@@ -235,11 +278,19 @@ type ChannelStore interface {
 	// ErrUnknownChannel, *StaleError.
 	Post(ctx context.Context, post Post) (Posted, error)
 
+	// PostBatch is Post for several, in their order within each channel and in
+	// as few transactions as can be, and gives the outcome of each. Behind a post that failed, those
+	// to the same channel are not tried: ErrNotTried. A context that ends
+	// leaves the posts that had not begun with its error.
+	PostBatch(ctx context.Context, posts []Post) []PostOutcome
+
 	// Commit ends an epoch: where commit.Epoch is the current one, it appends
 	// the commit to every queue of the channel as it was, and the welcomes to
 	// theirs, changes the addresses and moves the channel to the next epoch. A
-	// repeated item id is answered like the first time and changes nothing.
-	// ErrUnknownChannel, ErrChannelFull, ErrEpochRange, *StaleError.
+	// repeated item id is answered like the first time and changes nothing. Its
+	// tokens are spent where it is accepted, and only then.
+	// ErrUnknownChannel, ErrChannelFull, ErrEpochRange, *StaleError,
+	// ErrTokenSpent.
 	Commit(ctx context.Context, commit Commit) (Posted, error)
 
 	// Winner gives the item id of the commit that ended an epoch. ok is false
@@ -336,4 +387,18 @@ type ModerationStore interface {
 	// ResolveReport sets the resolution of a report; 0 opens it again.
 	// ErrUnknownReport.
 	ResolveReport(ctx context.Context, number uint64, resolution uint8) error
+}
+
+// ContactStore keeps the books of tokens. Nothing that one method writes is
+// found in what another writes, so that issuing and spending cannot be linked.
+type ContactStore interface {
+	// CountTokens counts a batch against its quota. The batch that was counted
+	// last is not counted again. ErrTokenQuota: it would be more than the limit.
+	CountTokens(ctx context.Context, batch TokenBatch) error
+
+	// DeliverSealed spends a token and appends an item to a queue, all or
+	// nothing. A token that was spent for the same use is answered like the
+	// first time and appends nothing; Appended names the queue all the same. A
+	// queue that does not exist is passed over. ErrTokenSpent: for another use.
+	DeliverSealed(ctx context.Context, delivery SealedDelivery) (Posted, error)
 }

@@ -122,60 +122,96 @@ const (
 	ErrorCode_ERROR_CODE_ROLE_REQUIRED ErrorCode = 84
 	// Without this account the server would have no administrator.
 	ErrorCode_ERROR_CODE_LAST_ADMIN ErrorCode = 85
+	// This server wakes nobody through push services.
+	ErrorCode_ERROR_CODE_PUSH_DISABLED ErrorCode = 90
+	// The registration is not one that the server can use: an endpoint that is no https URL, or keys of another kind.
+	ErrorCode_ERROR_CODE_PUSH_INVALID ErrorCode = 91
+	// The record is malformed, out of its time, or not made with the key that it names.
+	ErrorCode_ERROR_CODE_ENDPOINT_INVALID ErrorCode = 92
+	// A later record of the same server is known.
+	ErrorCode_ERROR_CODE_ENDPOINT_STALE ErrorCode = 93
+	// This server keeps no more records, of all or of the caller's network.
+	ErrorCode_ERROR_CODE_ENDPOINTS_FULL ErrorCode = 94
+	// Nobody with this pin has left word, or not lately.
+	ErrorCode_ERROR_CODE_UNKNOWN_ENDPOINT ErrorCode = 95
+	// BatchPost: an earlier post of the batch to the same channel failed. Send it again.
+	ErrorCode_ERROR_CODE_NOT_TRIED ErrorCode = 96
+	// A token is malformed, or was not made by this server.
+	ErrorCode_ERROR_CODE_TOKEN_INVALID ErrorCode = 100
+	// The key of a token, or the one that the caller expects, is not in use any more, or not yet. Ask for new ones.
+	ErrorCode_ERROR_CODE_TOKEN_KEY ErrorCode = 101
+	// A token was spent before. Use another.
+	ErrorCode_ERROR_CODE_TOKEN_SPENT ErrorCode = 102
+	// The account has had as many tokens as it may today; retry_after_ms says when the next day begins.
+	ErrorCode_ERROR_CODE_TOKEN_QUOTA ErrorCode = 103
+	// There are fewer tokens than invitations.
+	ErrorCode_ERROR_CODE_TOKEN_MISSING ErrorCode = 104
 )
 
 // Enum value maps for ErrorCode.
 var (
 	ErrorCode_name = map[int32]string{
-		0:  "ERROR_CODE_UNSPECIFIED",
-		1:  "ERROR_CODE_INTERNAL",
-		2:  "ERROR_CODE_UNKNOWN_METHOD",
-		3:  "ERROR_CODE_MALFORMED",
-		4:  "ERROR_CODE_TOO_LARGE",
-		5:  "ERROR_CODE_WRONG_CONNECTION",
-		6:  "ERROR_CODE_RATE_LIMITED",
-		7:  "ERROR_CODE_UNAVAILABLE",
-		20: "ERROR_CODE_NAME_TAKEN",
-		21: "ERROR_CODE_NAME_INVALID",
-		22: "ERROR_CODE_INVITE_REQUIRED",
-		23: "ERROR_CODE_INVITE_INVALID",
-		24: "ERROR_CODE_INVITE_EXPIRED",
-		25: "ERROR_CODE_REGISTRATION_CLOSED",
-		30: "ERROR_CODE_LOGIN_FAILED",
-		31: "ERROR_CODE_NO_EXCHANGE",
-		32: "ERROR_CODE_DEVICE_REFUSED",
-		33: "ERROR_CODE_DEVICE_REVOKED",
-		34: "ERROR_CODE_CERTIFICATE_INVALID",
-		35: "ERROR_CODE_TOO_MANY_DEVICES",
-		40: "ERROR_CODE_UNKNOWN_ACCOUNT",
-		41: "ERROR_CODE_KEY_PACKAGE_INVALID",
-		42: "ERROR_CODE_NO_KEY_PACKAGE",
-		50: "ERROR_CODE_UNKNOWN_CHANNEL",
-		51: "ERROR_CODE_CHANNEL_EXISTS",
-		52: "ERROR_CODE_STALE_EPOCH",
-		53: "ERROR_CODE_BAD_SIGNATURE",
-		54: "ERROR_CODE_ADDRESS_INVALID",
-		55: "ERROR_CODE_QUEUE_FULL",
-		56: "ERROR_CODE_CHANNEL_FULL",
-		60: "ERROR_CODE_UNKNOWN_BLOB",
-		61: "ERROR_CODE_BLOB_TOO_LARGE",
-		62: "ERROR_CODE_BLOB_QUOTA",
-		63: "ERROR_CODE_BLOB_CONFLICT",
-		64: "ERROR_CODE_BLOB_INCOMPLETE",
-		65: "ERROR_CODE_BLOB_HASH_MISMATCH",
-		66: "ERROR_CODE_BLOB_STORAGE",
-		70: "ERROR_CODE_PASSWORD_WRONG",
-		71: "ERROR_CODE_ACCOUNT_CHANGED",
-		72: "ERROR_CODE_ACCOUNT_PROOF",
-		73: "ERROR_CODE_VAULT_CONFLICT",
-		74: "ERROR_CODE_RECOVERY_FAILED",
-		75: "ERROR_CODE_RECOVERY_LOCKED",
-		80: "ERROR_CODE_ACCOUNT_BANNED",
-		81: "ERROR_CODE_REPORT_INVALID",
-		82: "ERROR_CODE_REPORT_QUOTA",
-		83: "ERROR_CODE_UNKNOWN_REPORT",
-		84: "ERROR_CODE_ROLE_REQUIRED",
-		85: "ERROR_CODE_LAST_ADMIN",
+		0:   "ERROR_CODE_UNSPECIFIED",
+		1:   "ERROR_CODE_INTERNAL",
+		2:   "ERROR_CODE_UNKNOWN_METHOD",
+		3:   "ERROR_CODE_MALFORMED",
+		4:   "ERROR_CODE_TOO_LARGE",
+		5:   "ERROR_CODE_WRONG_CONNECTION",
+		6:   "ERROR_CODE_RATE_LIMITED",
+		7:   "ERROR_CODE_UNAVAILABLE",
+		20:  "ERROR_CODE_NAME_TAKEN",
+		21:  "ERROR_CODE_NAME_INVALID",
+		22:  "ERROR_CODE_INVITE_REQUIRED",
+		23:  "ERROR_CODE_INVITE_INVALID",
+		24:  "ERROR_CODE_INVITE_EXPIRED",
+		25:  "ERROR_CODE_REGISTRATION_CLOSED",
+		30:  "ERROR_CODE_LOGIN_FAILED",
+		31:  "ERROR_CODE_NO_EXCHANGE",
+		32:  "ERROR_CODE_DEVICE_REFUSED",
+		33:  "ERROR_CODE_DEVICE_REVOKED",
+		34:  "ERROR_CODE_CERTIFICATE_INVALID",
+		35:  "ERROR_CODE_TOO_MANY_DEVICES",
+		40:  "ERROR_CODE_UNKNOWN_ACCOUNT",
+		41:  "ERROR_CODE_KEY_PACKAGE_INVALID",
+		42:  "ERROR_CODE_NO_KEY_PACKAGE",
+		50:  "ERROR_CODE_UNKNOWN_CHANNEL",
+		51:  "ERROR_CODE_CHANNEL_EXISTS",
+		52:  "ERROR_CODE_STALE_EPOCH",
+		53:  "ERROR_CODE_BAD_SIGNATURE",
+		54:  "ERROR_CODE_ADDRESS_INVALID",
+		55:  "ERROR_CODE_QUEUE_FULL",
+		56:  "ERROR_CODE_CHANNEL_FULL",
+		60:  "ERROR_CODE_UNKNOWN_BLOB",
+		61:  "ERROR_CODE_BLOB_TOO_LARGE",
+		62:  "ERROR_CODE_BLOB_QUOTA",
+		63:  "ERROR_CODE_BLOB_CONFLICT",
+		64:  "ERROR_CODE_BLOB_INCOMPLETE",
+		65:  "ERROR_CODE_BLOB_HASH_MISMATCH",
+		66:  "ERROR_CODE_BLOB_STORAGE",
+		70:  "ERROR_CODE_PASSWORD_WRONG",
+		71:  "ERROR_CODE_ACCOUNT_CHANGED",
+		72:  "ERROR_CODE_ACCOUNT_PROOF",
+		73:  "ERROR_CODE_VAULT_CONFLICT",
+		74:  "ERROR_CODE_RECOVERY_FAILED",
+		75:  "ERROR_CODE_RECOVERY_LOCKED",
+		80:  "ERROR_CODE_ACCOUNT_BANNED",
+		81:  "ERROR_CODE_REPORT_INVALID",
+		82:  "ERROR_CODE_REPORT_QUOTA",
+		83:  "ERROR_CODE_UNKNOWN_REPORT",
+		84:  "ERROR_CODE_ROLE_REQUIRED",
+		85:  "ERROR_CODE_LAST_ADMIN",
+		90:  "ERROR_CODE_PUSH_DISABLED",
+		91:  "ERROR_CODE_PUSH_INVALID",
+		92:  "ERROR_CODE_ENDPOINT_INVALID",
+		93:  "ERROR_CODE_ENDPOINT_STALE",
+		94:  "ERROR_CODE_ENDPOINTS_FULL",
+		95:  "ERROR_CODE_UNKNOWN_ENDPOINT",
+		96:  "ERROR_CODE_NOT_TRIED",
+		100: "ERROR_CODE_TOKEN_INVALID",
+		101: "ERROR_CODE_TOKEN_KEY",
+		102: "ERROR_CODE_TOKEN_SPENT",
+		103: "ERROR_CODE_TOKEN_QUOTA",
+		104: "ERROR_CODE_TOKEN_MISSING",
 	}
 	ErrorCode_value = map[string]int32{
 		"ERROR_CODE_UNSPECIFIED":         0,
@@ -227,6 +263,18 @@ var (
 		"ERROR_CODE_UNKNOWN_REPORT":      83,
 		"ERROR_CODE_ROLE_REQUIRED":       84,
 		"ERROR_CODE_LAST_ADMIN":          85,
+		"ERROR_CODE_PUSH_DISABLED":       90,
+		"ERROR_CODE_PUSH_INVALID":        91,
+		"ERROR_CODE_ENDPOINT_INVALID":    92,
+		"ERROR_CODE_ENDPOINT_STALE":      93,
+		"ERROR_CODE_ENDPOINTS_FULL":      94,
+		"ERROR_CODE_UNKNOWN_ENDPOINT":    95,
+		"ERROR_CODE_NOT_TRIED":           96,
+		"ERROR_CODE_TOKEN_INVALID":       100,
+		"ERROR_CODE_TOKEN_KEY":           101,
+		"ERROR_CODE_TOKEN_SPENT":         102,
+		"ERROR_CODE_TOKEN_QUOTA":         103,
+		"ERROR_CODE_TOKEN_MISSING":       104,
 	}
 )
 
@@ -409,7 +457,7 @@ const file_qpc_v1_error_proto_rawDesc = "" +
 	"\n" +
 	"StaleEpoch\x12#\n" +
 	"\rcurrent_epoch\x18\x01 \x01(\x04R\fcurrentEpoch\x12$\n" +
-	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\xdb\v\n" +
+	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\xbe\x0e\n" +
 	"\tErrorCode\x12\x1a\n" +
 	"\x16ERROR_CODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ERROR_CODE_INTERNAL\x10\x01\x12\x1d\n" +
@@ -459,7 +507,19 @@ const file_qpc_v1_error_proto_rawDesc = "" +
 	"\x17ERROR_CODE_REPORT_QUOTA\x10R\x12\x1d\n" +
 	"\x19ERROR_CODE_UNKNOWN_REPORT\x10S\x12\x1c\n" +
 	"\x18ERROR_CODE_ROLE_REQUIRED\x10T\x12\x19\n" +
-	"\x15ERROR_CODE_LAST_ADMIN\x10UB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
+	"\x15ERROR_CODE_LAST_ADMIN\x10U\x12\x1c\n" +
+	"\x18ERROR_CODE_PUSH_DISABLED\x10Z\x12\x1b\n" +
+	"\x17ERROR_CODE_PUSH_INVALID\x10[\x12\x1f\n" +
+	"\x1bERROR_CODE_ENDPOINT_INVALID\x10\\\x12\x1d\n" +
+	"\x19ERROR_CODE_ENDPOINT_STALE\x10]\x12\x1d\n" +
+	"\x19ERROR_CODE_ENDPOINTS_FULL\x10^\x12\x1f\n" +
+	"\x1bERROR_CODE_UNKNOWN_ENDPOINT\x10_\x12\x18\n" +
+	"\x14ERROR_CODE_NOT_TRIED\x10`\x12\x1c\n" +
+	"\x18ERROR_CODE_TOKEN_INVALID\x10d\x12\x18\n" +
+	"\x14ERROR_CODE_TOKEN_KEY\x10e\x12\x1a\n" +
+	"\x16ERROR_CODE_TOKEN_SPENT\x10f\x12\x1a\n" +
+	"\x16ERROR_CODE_TOKEN_QUOTA\x10g\x12\x1c\n" +
+	"\x18ERROR_CODE_TOKEN_MISSING\x10hB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
 
 var (
 	file_qpc_v1_error_proto_rawDescOnce sync.Once

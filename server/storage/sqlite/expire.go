@@ -35,6 +35,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 		func(t *tx) (int, error) {
 			return t.exec(`DELETE FROM invites WHERE hash IN (SELECT hash FROM invites WHERE expires <= ? LIMIT ?)`, now.Add(-inviteMemory).Unix(), limit)
 		},
+		func(t *tx) (int, error) { return t.expireEndpoints(now, limit) },
 		func(t *tx) (int, error) { return t.expireBlobs(uploading, now, limit) },
 		func(t *tx) (int, error) { return t.expireBlobs(finished, now, limit) },
 		func(t *tx) (int, error) {
@@ -51,6 +52,12 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 		},
 		func(t *tx) (int, error) {
 			return t.exec(`DELETE FROM bans WHERE account IN (SELECT account FROM bans WHERE until > 0 AND until <= ? LIMIT ?)`, now.Unix(), limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM token_quotas WHERE quota IN (SELECT quota FROM token_quotas WHERE day < ? LIMIT ?)`, quotaCutoff, limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM spent_tokens WHERE token IN (SELECT token FROM spent_tokens WHERE due <= ? LIMIT ?)`, now.Unix(), limit)
 		},
 	} {
 		n := 0
