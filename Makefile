@@ -68,9 +68,14 @@ test-go:
 	go test -race -timeout 10m $(RACE)
 
 KILLS ?= 200
+
+.PHONY: soak
+soak: ## Kill a server under load KILLS times (default 200; make test does 10) and look for what is lost
+	QPC_TEST_KILLS=$(KILLS) go test -count=1 -v -timeout 30m -run TestKilledUnderLoad ./server
+
 .PHONY: test-cluster
-test-cluster: deps-test ## Kill servers of a cluster under load, KILLS times (default 200; make test does 10)
-	QPC_TEST_KILLS=$(KILLS) go test -timeout 30m -run TestClusterKilled -v ./server
+test-cluster: deps-test ## The same with the servers of a cluster
+	QPC_TEST_KILLS=$(KILLS) go test -count=1 -v -timeout 30m -run TestClusterKilled ./server
 
 .PHONY: test-fuzz
 test-fuzz:
@@ -83,6 +88,16 @@ fuzz: deps-build ## Fuzz every decoder, FUZZTIME each (default 1m)
 .PHONY: bench
 bench: deps-build ## Run the benchmarks that docs/performance.md reports
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) $$(go list ./... | grep -v -e quicprochat/app/quicprochat)
+
+# Rounds of ours and of the peer take turns, so that a busy disk is fair to both. Run it on a quiet
+# machine; every line stands for itself.
+.PHONY: bench-server
+bench-server: deps-test ## Measure the server: durable posts beside NATS JetStream, fan-out, idle connections, start, several servers
+	ulimit -n $$(ulimit -Hn) && go test -run '^$$' -bench 'BenchmarkServer(Durable|Idle)' -benchtime 1x -timeout 30m ./server
+	go test -run '^$$' -bench BenchmarkServerFanOut -benchtime 100x -timeout 30m ./server
+	go test -run '^$$' -bench BenchmarkServerStart -benchtime 3x -timeout 30m ./server
+	go test -run '^$$' -bench BenchmarkPostsPostgres -benchtime 3s -timeout 30m ./server
+	go test -run '^$$' -bench 'BenchmarkPost/(1|16|1000|parallel64)$$' -benchtime 300x ./server/storage/sqlite ./server/storage/postgres
 
 # ts-mls gets a folder of its own: nothing of it belongs to the build.
 TSMLS := $(CURDIR)/dist/tsmls

@@ -76,7 +76,7 @@ var mayImport = map[string][]string{
 var mayNotDependOn = map[string][]string{
 	"core": {"fyne.io/", "modernc.org/sqlite", module + "server", module + "ui", module + "app"},
 	// a server inside a desktop app keeps to its file and its folder: what others need to be shared or big is not for its size
-	"app/quicprochat": {"github.com/jackc/pgx", "gocloud.dev", "github.com/nats-io"},
+	"app/quicprochat": {"github.com/jackc/pgx", "gocloud.dev", "github.com/nats-io", "github.com/prometheus"},
 	"app/qpc":         {"github.com/nats-io"},
 	"app":             {"github.com/nats-io/nats-server"}, // tests alone run one
 	"server":          {"fyne.io/", "gocloud.dev", "google.golang.org/grpc", "github.com/mutecomm/go-sqlcipher", module + "core/client", module + "core/vault", module + "ui", module + "app"},

@@ -205,6 +205,8 @@ func (b *bucket) Delete(_ context.Context, key string) error {
 	return nil
 }
 
+func (b *bucket) Check(context.Context) error { return b.check("check", "") }
+
 func (b *bucket) Close() error { return nil }
 
 var _ blob.Objects = (*bucket)(nil)

@@ -14,8 +14,9 @@ import (
 	"quicprochat/server/bus/nats/natstest"
 )
 
-// killsVariable, in the environment, says how many servers TestClusterKilled
-// kills, and seedVariable with which seed.
+// killsVariable, in the environment, says how often TestClusterKilled and
+// TestKilledUnderLoad kill a server, and seedVariable with which seed the former
+// does.
 const (
 	killsVariable = "QPC_TEST_KILLS"
 	seedVariable  = "QPC_TEST_SEED"

@@ -124,7 +124,7 @@ type process struct {
 func newProcess(t testing.TB, dir string, environ ...string) *process {
 	p := &process{t: t, listen: "127.0.0.1:0"}
 	p.environ = append(os.Environ(), nodeVariable+"=1", "QPC_DATA_DIR="+dir, "QPC_PUBLIC_HOST=127.0.0.1", "QPC_REGISTRATION=open")
-	for _, class := range []string{"AUTH", "LOOKUP", "POST", "OWN", "BLOB"} {
+	for _, class := range []string{"LOGIN", "AUTH", "LOOKUP", "POST", "OWN", "BLOB"} {
 		p.environ = append(p.environ, "QPC_RATES_"+class+"_PER_MINUTE=1000000000", "QPC_RATES_"+class+"_BURST=1000000000")
 	}
 	p.environ = append(p.environ, environ...)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -86,16 +87,22 @@ type fixture struct {
 	objects blob.Objects
 	// link, where set, is dialled instead of the Server's.
 	link func() string
+	// options are further ones.
+	options []Option
 }
 
 // testConfig is open to everybody and limits nothing that a test does.
 func testConfig(t testing.TB) Config {
+	return openConfig(t.TempDir())
+}
+
+func openConfig(dir string) Config {
 	cfg := DefaultConfig()
-	cfg.DataDir = t.TempDir()
+	cfg.DataDir = dir
 	cfg.Listen, cfg.PublicHost = "127.0.0.1:0", "127.0.0.1"
 	cfg.Registration = config.RegistrationOpen
 	fast := config.Rate{PerMinute: 1e9, Burst: 1e9}
-	cfg.Rates = config.Rates{Auth: fast, Lookup: fast, Post: fast, Own: fast, Blob: fast}
+	cfg.Rates = config.Rates{Login: fast, Auth: fast, Lookup: fast, Post: fast, Own: fast, Blob: fast}
 	return cfg
 }
 
@@ -119,7 +126,7 @@ func startWith(t testing.TB, objects blob.Objects, change ...func(*Config)) *fix
 func (f *fixture) open() {
 	f.t.Helper()
 	log := slog.New(slog.NewTextHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	options := append([]Option{WithClock(f.clock.now), impatient}, shared()...)
+	options := slices.Concat([]Option{WithClock(f.clock.now), impatient}, shared(), f.options)
 	if f.objects != nil {
 		options = append(options, WithObjects(f.objects))
 	}
@@ -178,13 +185,19 @@ func (f *fixture) dial() *conn {
 
 func dialLink(t testing.TB, text string) *conn {
 	t.Helper()
+	return dialFor(t, text, 100_000)
+}
+
+// dialFor connects for so many pushes that nobody has taken yet.
+func dialFor(t testing.TB, text string, pushes int) *conn {
+	t.Helper()
 	link, err := wire.ParseLink(text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c := &conn{t: t, pushed: make(chan *qpcv1.QueueItem, 100_000)}
+	c := &conn{t: t, pushed: make(chan *qpcv1.QueueItem, pushes)}
 	c.Conn, err = wire.Dial(ctx, link, wire.DialOptions{OnPush: c.onPush})
 	if err != nil {
 		t.Fatal(err)
@@ -223,6 +236,18 @@ func (c *conn) next() *qpcv1.QueueItem {
 	return nil
 }
 
+// recorded are the names of the methods that tests have called, for those that
+// want to know: testing.TB → *sync.Map.
+var recorded sync.Map
+
+// recordCalls keeps the names of the methods that a test calls from now on.
+func recordCalls(t testing.TB) *sync.Map {
+	calls := &sync.Map{}
+	recorded.Store(t, calls)
+	t.Cleanup(func() { recorded.Delete(t) })
+	return calls
+}
+
 // call makes a call that may fail.
 func call[Resp any, P interface {
 	*Resp
@@ -230,6 +255,11 @@ func call[Resp any, P interface {
 }](c *conn, req proto.Message) (P, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	if calls, ok := recorded.Load(c.t); ok {
+		if m, ok := wire.MethodOf(req); ok {
+			calls.(*sync.Map).Store(m.Name, true)
+		}
+	}
 	resp := P(new(Resp))
 	return resp, c.Call(ctx, req, resp)
 }
@@ -274,6 +304,16 @@ type member struct {
 	private ed25519.PrivateKey
 	id      identity.DeviceID
 	cert    *identity.Certificate
+}
+
+// newPerson makes somebody whom the server does not know.
+func (f *fixture) newPerson(name string) *person {
+	f.t.Helper()
+	key, err := identity.NewAccountKey()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return &person{name: name, id: identity.AccountID(random(16)), key: key}
 }
 
 // newDevice makes a device with a certificate that is not enrolled.

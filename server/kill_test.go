@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +20,9 @@ const killedDir = "QPC_TEST_KILLED_SERVER"
 // serveUntilKilled serves a data folder and prints the link. It does not
 // return.
 func serveUntilKilled(dir string) {
-	cfg := DefaultConfig()
-	cfg.DataDir, cfg.Listen, cfg.PublicHost = dir, "127.0.0.1:0", "127.0.0.1"
+	debug.SetGCPercent(GCPercent)
+	cfg := openConfig(dir)
+	cfg.Limits.Connections, cfg.Limits.ConnectionsPerAddress = 1<<20, 1<<20
 	s, err := New(cfg, nil)
 	if err == nil {
 		err = s.Start()
@@ -35,12 +37,12 @@ func serveUntilKilled(dir string) {
 
 // killable is a server in a process of its own.
 type killable struct {
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	link string
 }
 
-func startKillable(t *testing.T, dir string) *killable {
+func startKillable(t testing.TB, dir string) *killable {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {

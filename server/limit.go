@@ -11,7 +11,8 @@ import (
 	"quicprochat/server/ratelimit"
 )
 
-func newLimiter(r config.Rates, now func() time.Time) *ratelimit.Limiter {
+// callRates are by the class of a call's method.
+func callRates(r config.Rates) map[int32]ratelimit.Rate {
 	rates := make(map[int32]ratelimit.Rate)
 	for class, rate := range map[qpcv1.RateClass]config.Rate{
 		qpcv1.RateClass_RATE_CLASS_AUTH:   r.Auth,
@@ -22,7 +23,15 @@ func newLimiter(r config.Rates, now func() time.Time) *ratelimit.Limiter {
 	} {
 		rates[int32(class)] = ratelimit.Rate{PerMinute: rate.PerMinute, Burst: rate.Burst}
 	}
-	return ratelimit.New(rates, now)
+	return rates
+}
+
+// loginClass is the only class of the limiter of logins, which is apart from that
+// of calls so that a flood of networks makes it forget nothing.
+const loginClass = 0
+
+func loginRates(r config.Rates) map[int32]ratelimit.Rate {
+	return map[int32]ratelimit.Rate{loginClass: {PerMinute: r.Login.PerMinute, Burst: r.Login.Burst}}
 }
 
 // admit refuses a call before it is read.
@@ -40,11 +49,22 @@ func (s *Server) limit(p *wire.Peer, m wire.Method) error {
 	if wait == 0 {
 		return nil
 	}
-	return &wire.Error{
-		Code:       qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED,
-		Message:    "Too many requests. Try again a little later.",
-		RetryAfter: wait,
+	return s.refused(word(m.Rate.String(), "RATE_CLASS_"), "Too many requests. Try again a little later.", wait)
+}
+
+// limitLogin refuses to let a further password be tried for a name, whether
+// somebody has it or not.
+func (s *Server) limitLogin(name [16]byte) error {
+	wait := s.logins.Allow(loginClass, ratelimit.Name(name))
+	if wait == 0 {
+		return nil
 	}
+	return s.refused("login", "Too many passwords were tried for this name. Try again a little later, or use a device that is logged in.", wait)
+}
+
+func (s *Server) refused(class, message string, wait time.Duration) error {
+	s.meters.limited.Add(1, class)
+	return &wire.Error{Code: qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED, Message: message, RetryAfter: wait}
 }
 
 // chargePosts counts further posts of a call that was let in as one.

@@ -22,12 +22,24 @@ type room struct {
 
 func newRoom(f *fixture, members ...*member) *room {
 	f.t.Helper()
-	r := &room{f: f, anon: f.dial(), id: random(16), keys: make(map[uint64]ed25519.PrivateKey)}
+	r := draftRoom(f, f.dial())
 	for _, m := range members {
 		r.addresses = append(r.addresses, m.address())
 	}
-	must[qpcv1.CreateChannelResponse](r.anon, &qpcv1.CreateChannelRequest{ChannelId: r.id, VerifyKey: r.key(0), Addresses: r.addresses})
+	r.create()
 	return r
+}
+
+// draftRoom is a room whose channel does not exist yet.
+func draftRoom(f *fixture, anon *conn) *room {
+	f.t.Helper()
+	return &room{f: f, anon: anon, id: random(16), keys: make(map[uint64]ed25519.PrivateKey)}
+}
+
+// create makes the channel.
+func (r *room) create() {
+	r.f.t.Helper()
+	must[qpcv1.CreateChannelResponse](r.anon, &qpcv1.CreateChannelRequest{ChannelId: r.id, VerifyKey: r.key(0), Addresses: r.addresses})
 }
 
 // key makes the key of an epoch where there is none, and returns its public half.

@@ -7,7 +7,6 @@ package server
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"quicprochat/core/version"
@@ -39,8 +39,13 @@ type Config = config.Config
 // DefaultConfig is a Config that lacks only DataDir.
 func DefaultConfig() Config { return config.Default() }
 
+// GCPercent is for programs that do nothing but serve, to be set with
+// debug.SetGCPercent: what waits for collection is a good part of what an idle
+// connection takes, and posts wait for the disk rather than for the collector.
+const GCPercent = 50
+
 // blobFolder holds blobs, in the data folder.
-const blobFolder = "blobs"
+const blobFolder = blob.FolderName
 
 // inviteTokenSize is in bytes.
 const inviteTokenSize = 16
@@ -58,10 +63,11 @@ var ErrNoBucket = errors.New("server: blob_url is set, but this program keeps bl
 
 // Server is a server. Its methods are safe for concurrent use.
 type Server struct {
-	cfg   Config
+	cfg   Config // as it was at the start; settings has what is in force
 	log   *slog.Logger
 	now   func() time.Time
-	cert  tls.Certificate
+	made  time.Time
+	certs *certificates
 	store storage.Store
 	open  OpenStore // nil: there is only the file
 	bus   bus.Bus
@@ -70,7 +76,18 @@ type Server struct {
 	missed  chan struct{}
 	pause   func() time.Duration // between looks for what the bus lost
 
-	limiter  *ratelimit.Limiter
+	inForce   atomic.Pointer[Config]
+	reloading sync.Mutex
+
+	meters    *meters
+	troubles  *troubles
+	health    health
+	clock     *wallClock
+	leastFree int64 // bytes
+
+	conns    *wire.Connections
+	limiter  *ratelimit.Limiter // of calls
+	logins   *ratelimit.Limiter
 	sessions *session.Registry
 	queues   *queue.Service
 	objects  blob.Objects
@@ -94,9 +111,14 @@ type Server struct {
 // Option changes what New takes for granted.
 type Option func(*Server)
 
-// WithClock makes the server take the time from now. Connections and TLS keep
-// to the machine's clock.
-func WithClock(now func() time.Time) Option { return func(s *Server) { s.now = now } }
+// WithClock makes the server take the time from now, which it believes whatever
+// it says. Connections and TLS keep to the machine's clock.
+func WithClock(now func() time.Time) Option {
+	return func(s *Server) {
+		began := now()
+		s.now, s.clock = now, newWallClock(now, func() time.Duration { return now().Sub(began) })
+	}
+}
 
 // WithObjects makes the server keep blobs in a bucket instead of its data
 // folder, and close it when it is shut down.
@@ -115,10 +137,18 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, log: log, now: time.Now, missed: make(chan struct{}, 1), pause: pause, ended: make(chan struct{})}
+	s := &Server{
+		cfg: cfg, now: time.Now, made: time.Now(), meters: newMeters(), leastFree: leastFree,
+		missed: make(chan struct{}, 1), pause: pause, ended: make(chan struct{}),
+	}
+	s.clock = newWallClock(time.Now, func() time.Duration { return time.Since(s.made) })
+	s.inForce.Store(&cfg)
 	for _, option := range options {
 		option(s)
 	}
+	s.troubles = newTroubles(log, s.meters)
+	s.log = slog.New(troubleHandler{log.Handler(), s.troubles})
+	s.health.again = lookAgain
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
@@ -126,7 +156,7 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server keys: %w", err)
 	}
-	if s.cert, err = wire.LoadOrCreateCertificate(cfg.DataDir, cfg.CertificateNames()); err != nil {
+	if s.certs, err = newCertificates(cfg, s.now()); err != nil {
 		return nil, fmt.Errorf("TLS certificate: %w", err)
 	}
 	if s.store, err = s.openStore(keys); err != nil {
@@ -184,13 +214,14 @@ func (s *Server) Start() error {
 	s.tasks.Go(func() { publisher.Run(ctx) })
 	s.tasks.Go(func() { s.catchUp(ctx) })
 	s.tasks.Go(func() { s.moderation.Watch(ctx) })
+	s.tasks.Go(func() { s.watch(ctx) })
 	s.log.Info("server started", "listen", s.addr.String(), "version", version.Version, "registration", string(s.cfg.Registration))
 	return nil
 }
 
 func (s *Server) serve(ctx context.Context, socket net.PacketConn) {
 	defer close(s.ended)
-	err := wire.Serve(ctx, socket, wire.ServerTLS(s.cert), s.router, s.serveOptions())
+	err := wire.Serve(ctx, socket, s.certs.tls(), s.router, s.serveOptions())
 	if err == nil {
 		return
 	}
@@ -202,11 +233,13 @@ func (s *Server) serve(ctx context.Context, socket net.PacketConn) {
 
 func (s *Server) serveOptions() wire.ServeOptions {
 	return wire.ServeOptions{
-		Logger:                   s.log,
-		Intercept:                s.admit,
-		Operator:                 s.moderation.Authorize,
-		MaxConnections:           s.cfg.Limits.Connections,
-		MaxConnectionsPerAddress: s.cfg.Limits.ConnectionsPerAddress,
+		Logger:      s.log,
+		Intercept:   s.admit,
+		Operator:    s.moderation.Authorize,
+		Explain:     s.explain,
+		Observer:    s.meters.observer(),
+		Connections: s.conns,
+		ResetKey:    wire.ResetKey(s.certs.own),
 	}
 }
 
@@ -224,8 +257,7 @@ func (s *Server) Addr() net.Addr {
 // Link is the link to this server, with a registration token where token is
 // not empty.
 func (s *Server) Link(token []byte) string {
-	pin := wire.PinOf(s.cert)
-	return wire.Link{Host: s.cfg.LinkHost(), Port: s.linkPort(), Pin: pin[:], Token: token}.String()
+	return wire.Link{Host: s.cfg.LinkHost(), Port: s.linkPort(), Pin: s.certs.pin(s.cfg), Token: token}.String()
 }
 
 // linkPort is the port in links; a server that took a free port knows it only

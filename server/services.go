@@ -26,6 +26,7 @@ import (
 	"quicprochat/server/node"
 	"quicprochat/server/push"
 	"quicprochat/server/queue"
+	"quicprochat/server/ratelimit"
 	"quicprochat/server/recovery"
 	"quicprochat/server/rendezvous"
 	"quicprochat/server/secrets"
@@ -40,7 +41,8 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 		return fmt.Errorf("OPAQUE: %w", err)
 	}
 	sealer := address.NewSealer(k.Address, k.Storage)
-	s.limiter = newLimiter(s.cfg.Rates, s.now)
+	s.limiter, s.logins = ratelimit.New(callRates(s.cfg.Rates), s.now), ratelimit.New(loginRates(s.cfg.Rates), s.now)
+	s.conns = wire.NewConnections(s.cfg.Limits.Connections, s.cfg.Limits.ConnectionsPerAddress, 0)
 	s.queues = queue.New(s.store, sealer, b, s.log)
 	quotaKey, err := hkdf.Key(sha256.New, k.Storage[:], nil, "qpc blob quota v1", 32)
 	if err != nil {
@@ -83,8 +85,9 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 	s.router = wire.NewRouter()
 	for _, service := range []interface{ Register(*wire.Router) }{
 		auth.New(auth.Options{
-			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, Names: hasher, Registration: s.cfg.Registration,
-			Sessions: s.sessions, Now: s.now, Log: s.log,
+			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, Names: hasher, LimitLogin: s.limitLogin,
+			Registration: func() config.Registration { return s.settings().Registration },
+			Sessions:     s.sessions, Now: s.now, Log: s.log,
 		}),
 		account.New(account.Options{
 			Store: s.store, OPAQUE: passwords, Names: hasher, Sessions: s.sessions, Now: s.now, Log: s.log,
@@ -111,6 +114,7 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 	} {
 		service.Register(s.router)
 	}
+	s.meters.look(s)
 	return nil
 }
 
@@ -141,10 +145,11 @@ func (s *Server) info() (*qpcv1.InfoResponse, error) {
 		config.RegistrationInvite: qpcv1.InfoResponse_REGISTRATION_INVITE,
 		config.RegistrationClosed: qpcv1.InfoResponse_REGISTRATION_CLOSED,
 	}
+	settings := s.settings()
 	return &qpcv1.InfoResponse{
-		ServerName:          s.cfg.Name(),
+		ServerName:          settings.Name(),
 		Version:             version.Version,
-		Registration:        modes[s.cfg.Registration],
+		Registration:        modes[settings.Registration],
 		MaxChannelAddresses: uint32(s.cfg.Limits.ChannelAddresses),
 		PushKey:             s.pushes.PublicKey(),
 		Rendezvous:          rendezvousOf(&s.cfg),
@@ -165,7 +170,7 @@ func rendezvousOf(c *config.Config) []string {
 // publisher leaves word at other servers where this one, which has started,
 // can be reached.
 func (s *Server) publisher() *rendezvous.Publisher {
-	key, _ := s.cert.PrivateKey.(crypto.Signer)
+	key, _ := s.certs.own.PrivateKey.(crypto.Signer)
 	return &rendezvous.Publisher{
 		Key: key, At: s.cfg.RendezvousLinks(), Guess: s.cfg.PublicHost == "",
 		Where: func() ([]string, int) { return []string{s.cfg.LinkHost()}, s.linkPort() },

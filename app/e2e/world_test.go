@@ -44,13 +44,19 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
+	return newWorldAt(t, dir, filepath.Join(dir, "server"))
+}
+
+// newWorldAt is newWorld with a server whose data folder is elsewhere.
+func newWorldAt(t testing.TB, dir, server string) *world {
+	t.Helper()
 	cfg := config.Default()
-	cfg.DataDir = filepath.Join(dir, "server")
+	cfg.DataDir = server
 	cfg.Listen = "127.0.0.1:0"
 	cfg.PublicHost = "127.0.0.1"
 	cfg.Registration = config.RegistrationOpen
 	unlimited := config.Rate{PerMinute: 1 << 30, Burst: 1 << 30}
-	cfg.Rates = config.Rates{Auth: unlimited, Lookup: unlimited, Post: unlimited, Own: unlimited, Blob: unlimited}
+	cfg.Rates = config.Rates{Login: unlimited, Auth: unlimited, Lookup: unlimited, Post: unlimited, Own: unlimited, Blob: unlimited}
 	w := &world{t: t, dir: dir, config: cfg}
 	w.start()
 	t.Cleanup(w.stop)

@@ -12,6 +12,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"quicprochat/server"
+	"quicprochat/server/blob"
 	"quicprochat/server/check"
 )
 
@@ -24,11 +25,19 @@ func bucketOption(ctx context.Context, url string) ([]server.Option, error) {
 	if url == "" {
 		return nil, nil
 	}
+	b, err := openBucket(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	return []server.Option{server.WithObjects(b)}, nil
+}
+
+func openBucket(ctx context.Context, url string) (blob.Objects, error) {
 	b, err := cloud.OpenBucket(ctx, url)
 	if err != nil {
 		return nil, fmt.Errorf("blob_url cannot be used: %w", err)
 	}
-	return []server.Option{server.WithObjects(bucket{b})}, nil
+	return bucket{b}, nil
 }
 
 // bucketFinding tells whether the bucket of a URL can be reached.
@@ -69,6 +78,20 @@ func (b bucket) Delete(ctx context.Context, key string) error {
 	}
 	return withoutKey(err)
 }
+
+// Check tells whether the bucket is there and lets us in.
+func (b bucket) Check(ctx context.Context) error {
+	there, err := b.IsAccessible(ctx)
+	if err != nil {
+		return withoutKey(err)
+	}
+	if !there {
+		return errNoBucket
+	}
+	return nil
+}
+
+var errNoBucket = errors.New("the bucket for files does not exist")
 
 // withoutKey keeps of an error what an operator needs, and not the key that
 // the library puts into every one.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"quicprochat/server/check"
@@ -10,6 +9,8 @@ import (
 
 type checkCmd struct {
 	settings
+	JSON bool `name:"json" help:"Print JSON."`
+	Live bool `help:"Only ask whether the server answers, as containers' health checks do."`
 }
 
 // Run prints a line for everything that was looked at, and fails where one of
@@ -19,31 +20,25 @@ func (cmd *checkCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(c.out, "ok    the configuration is complete")
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	wrong := 0
-	report := func(finding check.Finding) {
-		fmt.Fprintf(c.out, "%-5s %s\n", finding.Grade, indent(finding.Text))
-		if finding.Grade == check.Wrong {
-			wrong++
+	if cmd.Live {
+		return check.Live(ctx, cfg)
+	}
+	return c.tellFindings(func(yield func(check.Finding) bool) {
+		if !yield(check.Finding{Grade: check.OK, Text: "the configuration is complete"}) {
+			return
 		}
-	}
-	for finding := range check.Run(ctx, cfg, time.Now()) {
-		report(finding)
-	}
-	if cfg.BlobURL != "" {
-		report(bucketFinding(ctx, cfg.BlobURL))
-	}
-	if cfg.Bus.URL != "" {
-		report(busFinding(ctx, cfg.Bus))
-	}
-	switch wrong {
-	case 0:
-		return nil
-	case 1:
-		return fmt.Errorf("one thing is wrong")
-	default:
-		return fmt.Errorf("%d things are wrong", wrong)
-	}
+		for finding := range check.Run(ctx, cfg, time.Now()) {
+			if !yield(finding) {
+				return
+			}
+		}
+		if cfg.BlobURL != "" && !yield(bucketFinding(ctx, cfg.BlobURL)) {
+			return
+		}
+		if cfg.Bus.URL != "" {
+			yield(busFinding(ctx, cfg.Bus))
+		}
+	}, cmd.JSON)
 }

@@ -77,12 +77,15 @@ func runScripts(t *testing.T, dir string, setUp func(*testscript.Env) error) {
 			return errors.Join(err, setUp(env))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"mode":      scriptMode,
-			"wait-for":  scriptWaitFor,
-			"set-clock": scriptSetClock,
-			"occupy":    scriptOccupy,
-			"edit":      scriptEdit,
-			"register":  scriptRegister,
+			"mode":       scriptMode,
+			"wait-for":   scriptWaitFor,
+			"set-clock":  scriptSetClock,
+			"occupy":     scriptOccupy,
+			"edit":       scriptEdit,
+			"set-store":  scriptSetStore,
+			"save-link":  scriptSave(`qpc://\S+`),
+			"save-label": scriptSave(`(?m)^[0-9a-f]{8}`),
+			"register":   scriptRegister,
 		},
 	})
 }
@@ -202,4 +205,27 @@ func awaitConnection(ts *testscript.TestScript, c *client.Client, state string) 
 			ts.Fatalf("the connection is %v: %v", now.State, now.Err)
 		}
 	}
+}
+
+// scriptSave: save-... FILE NAME puts what matches the pattern into a variable.
+func scriptSave(pattern string) func(*testscript.TestScript, bool, []string) {
+	re := regexp.MustCompile(pattern)
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		found := re.FindString(ts.ReadFile(args[0]))
+		if found == "" {
+			ts.Fatalf("nothing matches %s", pattern)
+		}
+		ts.Setenv(args[1], found)
+	}
+}
+
+// scriptSetStore: set-store FILE URL changes store.url in a configuration.
+func scriptSetStore(ts *testscript.TestScript, _ bool, args []string) {
+	old := ts.ReadFile(args[0])
+	line := regexp.MustCompile(`(?ms)^\[store\]$.*?^(url = [^\n]*)$`).FindStringSubmatchIndex(old)
+	if line == nil {
+		ts.Fatalf("%s has no store.url", args[0])
+	}
+	text := old[:line[2]] + "url = " + strconv.Quote(args[1]) + old[line[3]:]
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }

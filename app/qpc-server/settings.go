@@ -23,17 +23,22 @@ type settings struct {
 // load reads the configuration. Without --config the default file is read
 // where it exists; flags win over the environment, which wins over the file.
 func (s settings) load(environ []string) (config.Config, error) {
-	path := s.Config
-	if path == "" {
-		if _, err := os.Stat(defaultConfigPath()); err == nil {
-			path = defaultConfigPath()
-		}
-	}
-	c, err := config.Load(path, s.over(environ))
+	c, err := config.Load(s.configPath(), s.over(environ))
 	if err != nil {
 		return c, fmt.Errorf("the configuration cannot be used: %s", indent(err.Error()))
 	}
 	return c, nil
+}
+
+// configPath is the file to read; empty where there is none.
+func (s settings) configPath() string {
+	if s.Config != "" {
+		return s.Config
+	}
+	if _, err := os.Stat(defaultConfigPath()); err != nil {
+		return ""
+	}
+	return defaultConfigPath()
 }
 
 func (s settings) over(environ []string) []string {
@@ -62,12 +67,15 @@ func defaultDataDir() string {
 	return filepath.Join(xdg.DataHome, "qpc-server")
 }
 
-func newLogger(c config.Log, console *console) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.Level}
+// newLogger makes the log, and what changes its level while it is in use.
+func newLogger(c config.Log, console *console) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(c.Level)
+	options := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(console.err, options))
+		return slog.New(slog.NewJSONHandler(console.err, options)), level
 	}
-	return slog.New(slog.NewTextHandler(console.err, options))
+	return slog.New(slog.NewTextHandler(console.err, options)), level
 }
 
 // indent sets the lines of a text with several apart from what stands before.

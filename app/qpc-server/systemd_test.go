@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,5 +44,28 @@ func TestUnitElsewhere(t *testing.T) {
 	}
 	if strings.Contains(text, "DynamicUser") {
 		t.Error("asks for a user of its own")
+	}
+}
+
+// systemd itself finds nothing wrong with the units, where it is installed.
+func TestUnitIsValid(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("systemd-analyze is not installed")
+	}
+	for _, dataDir := range []string{"/var/lib/qpc", "/srv/qpc data"} {
+		path := filepath.Join(t.TempDir(), "qpc-server.service")
+		must(t, os.WriteFile(path, []byte(writtenUnit(t, dataDir)), 0o600))
+		out, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", path).CombinedOutput()
+		if err != nil || strings.Contains(string(out), filepath.Base(path)) {
+			t.Errorf("%s: %v\n%s", dataDir, err, out)
+		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

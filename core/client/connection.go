@@ -26,6 +26,9 @@ const (
 	manyFailures = 8
 	// pause is the wait after a server's failure that names no other.
 	pause = 500 * time.Millisecond
+	// maxUnavailable is how often a server may say that it cannot do something
+	// at the moment before somebody who waits for it is told.
+	maxUnavailable = 3
 )
 
 // connection keeps one connection to the server, for ever: it dials again
@@ -193,21 +196,30 @@ func (n *connection) once(ctx context.Context, req, resp proto.Message) error {
 }
 
 // call is once, but waits where the server asks for it, and tries again after a
-// lost connection where a repetition does no harm. ErrOffline while there is no
-// connection.
+// lost connection where a repetition does no harm, or a few times where the
+// server cannot at the moment. ErrOffline while there is no connection;
+// ErrUnavailable.
 func (n *connection) call(ctx context.Context, req, resp proto.Message) error {
 	method, _ := wire.MethodOf(req)
-	for {
+	for unavailable := 0; ; {
 		err := n.once(ctx, req, resp)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
 		delay, again := retryAfter(err)
+		if errors.Is(err, ErrUnavailable) { // it may have had its effect
+			unavailable++
+			again = method.Idempotent && unavailable <= maxUnavailable
+			if !again {
+				return err
+			}
+		}
 		switch {
 		case again:
 			if err := sleep(ctx, delay); err != nil {
 				return err
 			}
+			proto.Reset(resp)
 		case errors.Is(err, ErrOffline) && method.Idempotent && n.online():
 			// A new connection has taken the lost one's place.
 			proto.Reset(resp)
@@ -220,7 +232,7 @@ func (n *connection) call(ctx context.Context, req, resp proto.Message) error {
 // retryAfter tells whether the server asks to try again, and when.
 func retryAfter(err error) (time.Duration, bool) {
 	e, ok := errors.AsType[*wire.Error](err)
-	if !ok || e.Code != qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED {
+	if !ok || e.Code != qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED && e.Code != qpcv1.ErrorCode_ERROR_CODE_UNAVAILABLE {
 		return 0, false
 	}
 	return max(e.RetryAfter, pause/10), true

@@ -245,7 +245,10 @@ func (v *conversation) judge(ctx context.Context, d *delivery, callErr error) (t
 		return pause / 10, nil
 	}
 	switch e.Code {
-	case qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED, qpcv1.ErrorCode_ERROR_CODE_UNAVAILABLE:
+	case qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED:
+		return max(e.RetryAfter, pause/10), nil
+	case qpcv1.ErrorCode_ERROR_CODE_UNAVAILABLE:
+		out.repeated = true // a change whose outcome the server does not know may have been made
 		return max(e.RetryAfter, pause/10), nil
 	case qpcv1.ErrorCode_ERROR_CODE_NOT_TRIED:
 		return 0, nil // what comes before it was settled, and it comes next

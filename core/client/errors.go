@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 
 	"quicprochat/core/identity"
 )
@@ -35,6 +36,9 @@ var (
 	ErrYourself = errors.New("client: that is yourself")
 	// ErrOffline: this needs the server, and there is no connection.
 	ErrOffline = errors.New("client: offline")
+	// ErrUnavailable: the server answers, but cannot do this at the moment, and
+	// still could not after a few tries. It matches ErrOffline too.
+	ErrUnavailable = fmt.Errorf("client: server unavailable: %w", ErrOffline)
 	// ErrNotMember: this device does not, or no longer, take part.
 	ErrNotMember = errors.New("client: not a member")
 	// ErrNotAllowed: only an administrator of the group may do this.

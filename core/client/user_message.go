@@ -32,6 +32,7 @@ var userMessages = []struct {
 	{ErrUnknownUser, "There is nobody with this name on the server."},
 	{ErrUnreachableUser, "This person has no device that could be reached. They need to open the app once."},
 	{ErrYourself, "That is you. Please choose somebody else."},
+	{ErrUnavailable, "The server has a problem at the moment. Please try again in a while."},
 	{ErrOffline, "You are offline. Please try again when the connection is back."},
 	{ErrNotMember, "You are not part of this conversation any more."},
 	{ErrNotAllowed, "Only an administrator of the group can do this."},
@@ -104,7 +105,7 @@ func UserMessage(err error) string {
 // wireErrors gives the server's codes the names that callers decide by.
 var wireErrors = map[qpcv1.ErrorCode]error{
 	qpcv1.ErrorCode_ERROR_CODE_INTERNAL:            ErrServer,
-	qpcv1.ErrorCode_ERROR_CODE_UNAVAILABLE:         ErrOffline,
+	qpcv1.ErrorCode_ERROR_CODE_UNAVAILABLE:         ErrUnavailable,
 	qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_METHOD:      ErrServerIncompatible,
 	qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED:        ErrRateLimited,
 	qpcv1.ErrorCode_ERROR_CODE_NAME_TAKEN:          ErrNameTaken,

@@ -38,13 +38,16 @@
 //
 // # Bad input
 //
-// No decoder allocates more than twice what has arrived, beyond 64 KiB, and
+// No decoder allocates more than twice what has arrived, beyond 4 KiB, and
 // none takes more than its limit. A malformed frame gets a typed error where
 // there is somebody to answer, its stream is closed and the connection lives
 // on; after more than 16 of them it is dropped. Unknown protobuf fields are
 // skipped, for the sake of newer peers. Frames that take too long to arrive are
-// malformed. A stream keeps its place among a connection's streams until its
-// handler has returned, so resetting streams wins nothing.
+// malformed, and give back the memory of what has arrived. [Connections] and
+// [ServeOptions] bound what all connections together and those of one network
+// can hold, so that whoever floods a server does not keep others from it. A
+// stream keeps its place among a connection's streams until its handler has
+// returned, so resetting streams wins nothing.
 //
 // # What callers owe
 //

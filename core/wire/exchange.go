@@ -31,18 +31,28 @@ type exchange struct {
 	route    *route
 	counted  bool  // in the peer's calls under way
 	reserved int64 // of the peer's request memory
+	taken    int   // of the server's
+	seen     Call  // for the observer
 }
 
 func (s *server) serveStream(p *Peer, stream *quic.Stream) {
 	x := &exchange{server: s, peer: p, stream: stream}
 	defer x.release()
+	if !s.opts.Connections.beginRead(p.prefix) {
+		x.seen.Code = qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED
+		stream.CancelRead(streamRefused)
+		stream.CancelWrite(streamRefused)
+		return
+	}
 	_ = stream.SetReadDeadline(time.Now().Add(s.opts.ReadTimeout))
-	req, err := ReadRequest(stream, x.admit)
+	req, err := readRequest(stream, x.admit, x.grow)
+	s.opts.Connections.endRead(p.prefix)
 	if err != nil {
 		x.refuse(req.ID, err)
 		stream.CancelRead(streamRefused)
 		return
 	}
+	x.seen.Received = len(req.Payload)
 	frame, err := x.run(req)
 	x.releaseMemory() // before the reply, so that the caller's next call finds it
 	if err != nil {
@@ -54,7 +64,8 @@ func (s *server) serveStream(p *Peer, stream *quic.Stream) {
 
 func (x *exchange) releaseMemory() {
 	x.peer.requestMemory.Release(x.reserved)
-	x.reserved = 0
+	x.server.memory.give(x.peer.prefix, x.taken)
+	x.reserved, x.taken = 0, 0
 }
 
 func (x *exchange) release() {
@@ -63,6 +74,9 @@ func (x *exchange) release() {
 		x.peer.endCall()
 	}
 	x.stream.ReleaseStreamCredit()
+	if observe := x.server.opts.Observer.Call; observe != nil {
+		observe(x.seen)
+	}
 }
 
 // admit decides by the header alone whether a request is read.
@@ -71,6 +85,7 @@ func (x *exchange) admit(method uint16, length int) error {
 	if !known {
 		return ErrUnknownMethod
 	}
+	x.seen.Method = m
 	if x.route = x.server.router.routes[method]; x.route == nil {
 		return NewError(qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_METHOD, "This server does not offer this call.")
 	}
@@ -93,7 +108,7 @@ func (x *exchange) admit(method uint16, length int) error {
 			return err
 		}
 	}
-	if length > firstChunk {
+	if length > largeRequest {
 		return x.admitLarge(length)
 	}
 	return nil
@@ -109,21 +124,36 @@ func (x *exchange) authorize() error {
 	return operator(x.stream.Context(), who.Account)
 }
 
-// admitLarge gives a large request memory and the time that it needs. It does
-// not wait for memory: a request that waits unread takes flow-control credit
+// largeRequest is from how many bytes on a request counts in what its
+// connection may have in memory.
+const largeRequest = 64 << 10
+
+var errTooMuchAtOnce = &Error{
+	Code:       qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED,
+	Message:    "Too many large calls at once. Try again in a moment.",
+	RetryAfter: time.Second,
+}
+
+// admitLarge gives a large request its part of the connection's memory. It does
+// not wait for it: a request that waits unread takes flow-control credit
 // from those that are being read, and all could wait for each other.
 func (x *exchange) admitLarge(length int) error {
-	opts := &x.server.opts
-	n := int64(min(length, opts.RequestMemory))
+	n := int64(min(length, x.server.opts.RequestMemory))
 	if !x.peer.requestMemory.TryAcquire(n) {
-		return &Error{
-			Code:       qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED,
-			Message:    "Too many large calls at once.",
-			RetryAfter: time.Second,
-		}
+		return errTooMuchAtOnce
 	}
 	x.reserved = n
-	_ = x.stream.SetReadDeadline(time.Now().Add(opts.ReadTimeout + transferTime(length)))
+	return nil
+}
+
+// grow takes memory for the next bytes of a request, and gives them the time
+// that they need: who sends has it, and who stalls does not keep the memory.
+func (x *exchange) grow(from, to int) error {
+	if !x.server.memory.take(x.peer.prefix, to-from) {
+		return errTooMuchAtOnce
+	}
+	x.taken += to - from
+	_ = x.stream.SetReadDeadline(time.Now().Add(x.server.opts.ReadTimeout + transferTime(to-from)))
 	return nil
 }
 
@@ -133,7 +163,9 @@ func transferTime(n int) time.Duration {
 
 // run calls the handler and returns the response's frame.
 func (x *exchange) run(req Request) (frame []byte, err error) {
+	began := time.Now()
 	defer func() {
+		x.seen.Took = time.Since(began)
 		if v := recover(); v != nil {
 			err = panicError{value: v, stack: debug.Stack()}
 		}
@@ -144,6 +176,7 @@ func (x *exchange) run(req Request) (frame []byte, err error) {
 		return nil, err
 	}
 	n := len(out) - responseHeader
+	x.seen.Sent = n
 	if n > MaxResponse {
 		return nil, fmt.Errorf("response of %d bytes", n)
 	}
@@ -174,6 +207,7 @@ func (x *exchange) refuse(id uint32, err error) {
 		return
 	}
 	answer, malformed := x.classify(err)
+	x.seen.Code, x.seen.Sent = answer.Code, 0
 	if malformed && x.peer.malformed.Add(1) > maxMalformed {
 		x.server.opts.Logger.Info("connection dropped: too many malformed frames")
 		x.peer.closeNow(CloseMalformed, "too many malformed frames")
@@ -201,6 +235,11 @@ func (x *exchange) classify(err error) (answer *Error, malformed bool) {
 		errors.Is(err, os.ErrDeadlineExceeded):
 		return NewError(qpcv1.ErrorCode_ERROR_CODE_MALFORMED, "The call could not be read."), true
 	}
+	if explain := x.server.opts.Explain; explain != nil {
+		if e := explain(*x.route.method, err); e != nil {
+			return e, false
+		}
+	}
 	x.logFailure(err)
 	return NewError(qpcv1.ErrorCode_ERROR_CODE_INTERNAL, "The server failed. Try again later."), false
 }
@@ -225,5 +264,6 @@ func (x *exchange) reply(frame []byte) {
 }
 
 func (x *exchange) abort() {
+	x.seen.Ended = true
 	x.stream.CancelWrite(streamCancelled)
 }

@@ -95,6 +95,12 @@ func appendPushHeader(b []byte, event qpcv1.EventType, n int) []byte {
 // set as soon as the header was read, whatever failed later.
 // Errors: ErrTruncated, ErrTrailing, admit's, and the reader's own.
 func ReadRequest(r io.Reader, admit func(method uint16, length int) error) (Request, error) {
+	return readRequest(r, admit, nil)
+}
+
+// readRequest is ReadRequest that asks grow before its buffer grows from some
+// bytes to more.
+func readRequest(r io.Reader, admit func(method uint16, length int) error, grow func(from, to int) error) (Request, error) {
 	var h [requestHeader]byte
 	if err := readFull(r, h[:]); err != nil {
 		return Request{}, err
@@ -104,7 +110,7 @@ func ReadRequest(r io.Reader, admit func(method uint16, length int) error) (Requ
 	if err := admit(req.Method, n); err != nil {
 		return req, err
 	}
-	payload, err := readPayload(r, n)
+	payload, err := readPayload(r, n, grow)
 	if err != nil {
 		return req, err
 	}
@@ -133,7 +139,7 @@ func ReadResponse(r io.Reader, limit int) (Response, error) {
 		return Response{}, fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, n, limit)
 	}
 	var err error
-	if resp.Payload, err = readPayload(r, n); err != nil {
+	if resp.Payload, err = readPayload(r, n, nil); err != nil {
 		return Response{}, err
 	}
 	if err := readEnd(r); err != nil {
@@ -157,23 +163,29 @@ func ReadPush(r io.Reader, limit int) (Push, error) {
 	if n > limit {
 		return Push{}, fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, n, limit)
 	}
-	payload, err := readPayload(r, n)
+	payload, err := readPayload(r, n, nil)
 	if err != nil {
 		return Push{}, err
 	}
 	return Push{Event: qpcv1.EventType(binary.BigEndian.Uint16(h[:])), Payload: payload}, nil
 }
 
-// firstChunk is what a declared length alone makes us allocate.
-const firstChunk = 64 << 10
+// firstChunk is what a declared length alone makes us allocate, and maxGrowth
+// by how much more the buffer of a request grows at once.
+const (
+	firstChunk = 4 << 10
+	maxGrowth  = 512 << 10
+)
 
 // readPayload reads n bytes. Its buffer doubles as bytes arrive, so that a
-// header cannot make it allocate more than twice what was really sent.
-func readPayload(r io.Reader, n int) ([]byte, error) {
+// header cannot make it allocate more than twice what was really sent; where
+// grow is set, it is asked before, in steps of at most maxGrowth bytes, and its
+// error ends the reading.
+func readPayload(r io.Reader, n int, grow func(from, to int) error) ([]byte, error) {
 	b := make([]byte, min(n, firstChunk))
 	read := 0
 	for {
-		if err := readFull(r, b[read:]); err != nil {
+		if err := readSteps(r, b, read, grow); err != nil {
 			return nil, err
 		}
 		read = len(b)
@@ -184,6 +196,24 @@ func readPayload(r io.Reader, n int) ([]byte, error) {
 		copy(grown, b)
 		b = grown
 	}
+}
+
+// readSteps fills b from read on.
+func readSteps(r io.Reader, b []byte, read int, grow func(from, to int) error) error {
+	for read < len(b) {
+		to := len(b)
+		if grow != nil && read > 0 {
+			to = min(to, read+maxGrowth)
+			if err := grow(read, to); err != nil {
+				return err
+			}
+		}
+		if err := readFull(r, b[read:to]); err != nil {
+			return err
+		}
+		read = to
+	}
+	return nil
 }
 
 func readFull(r io.Reader, b []byte) error {

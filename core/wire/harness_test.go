@@ -17,7 +17,12 @@ import (
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if attack := os.Getenv(attackEnv); attack != "" {
+		runAttack(attack)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds what should happen at once; only a failing test waits for it.
 const patience = 20 * time.Second

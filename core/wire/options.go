@@ -25,15 +25,29 @@ type ServeOptions struct {
 	// are refused.
 	Operator func(ctx context.Context, account []byte) error
 
-	// MaxConnections bounds all connections; 0 means 10000.
-	MaxConnections int
-	// MaxConnectionsPerAddress bounds those of one IPv4 address or IPv6 /64; 0 means 512.
-	MaxConnectionsPerAddress int
+	// Explain, where set, turns the error of a handler that is no [Error] into
+	// what the caller is told; then it is not logged here. Nil leaves it at
+	// ERROR_CODE_INTERNAL and a line in the log.
+	Explain func(m Method, err error) *Error
+	// Observer takes the figures.
+	Observer Observer
+
+	// Connections bounds the connections; nil means one of [NewConnections]
+	// with its defaults.
+	Connections *Connections
 	// MaxStreams bounds the concurrent calls of a connection; 0 means 64.
 	MaxStreams int
 	// RequestMemory bounds the bytes of a connection's large requests that are
 	// in memory; further ones get ERROR_CODE_RATE_LIMITED. 0 means 32 MiB.
 	RequestMemory int
+	// AllRequestMemory bounds the bytes of requests that are in memory, of all
+	// connections, beyond the first 4 KiB of each; one network can have a quarter
+	// of it, but always one request. Further ones get ERROR_CODE_RATE_LIMITED. 0
+	// means 256 MiB.
+	AllRequestMemory int
+	// ResetKey makes stateless resets (RFC 9000 §10.3); nil derives it from
+	// the TLS configuration's first certificate, where it has one.
+	ResetKey *[32]byte
 
 	// HandshakeTimeout is how long a client may be silent while the connection
 	// is made; 0 means 5 s.
@@ -42,7 +56,7 @@ type ServeOptions struct {
 	IdleTimeout time.Duration
 	// ReadTimeout is how long a request may take to arrive once its stream is
 	// open, and WriteTimeout how long a client may take to accept a response;
-	// 0 means 15 s. A large one has more time in proportion.
+	// 0 means 15 s. A large one has more time in proportion: a request as it arrives.
 	ReadTimeout, WriteTimeout time.Duration
 
 	// PushBuffer bounds the bytes of pushes that wait for a client; 0 means 1 MiB.
@@ -62,10 +76,12 @@ func (o ServeOptions) withDefaults() ServeOptions {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.MaxConnections = orDefault(o.MaxConnections, 10000)
-	o.MaxConnectionsPerAddress = orDefault(o.MaxConnectionsPerAddress, 512)
+	if o.Connections == nil {
+		o.Connections = NewConnections(0, 0, 0)
+	}
 	o.MaxStreams = orDefault(o.MaxStreams, 64)
 	o.RequestMemory = orDefault(o.RequestMemory, 32<<20)
+	o.AllRequestMemory = orDefault(o.AllRequestMemory, 256<<20)
 	o.HandshakeTimeout = orDefault(o.HandshakeTimeout, 5*time.Second)
 	o.IdleTimeout = orDefault(o.IdleTimeout, time.Minute)
 	o.ReadTimeout = orDefault(o.ReadTimeout, 15*time.Second)
@@ -79,12 +95,16 @@ func (o ServeOptions) withDefaults() ServeOptions {
 
 func (o *ServeOptions) quicConfig() *quic.Config {
 	return &quic.Config{
-		HandshakeIdleTimeout:       o.HandshakeTimeout,
-		MaxIdleTimeout:             o.IdleTimeout,
-		MaxStreamReceiveWindow:     2 << 20,
-		MaxConnectionReceiveWindow: 4 << 20,
-		MaxIncomingStreams:         int64(o.MaxStreams),
-		MaxIncomingUniStreams:      -1,
+		HandshakeIdleTimeout: o.HandshakeTimeout,
+		MaxIdleTimeout:       o.IdleTimeout,
+		// What a client that only sends can make us hold; the windows grow with
+		// what is read.
+		InitialStreamReceiveWindow:     128 << 10,
+		InitialConnectionReceiveWindow: 256 << 10,
+		MaxStreamReceiveWindow:         2 << 20,
+		MaxConnectionReceiveWindow:     4 << 20,
+		MaxIncomingStreams:             int64(o.MaxStreams),
+		MaxIncomingUniStreams:          -1,
 		// A client that resets its streams must not get new ones while the
 		// handlers of the old still run.
 		RequireStreamCreditRelease: true,

@@ -36,8 +36,9 @@ type Principal struct {
 // Peer is a client's connection as the server's handlers see it. All methods
 // are safe for concurrent use.
 type Peer struct {
-	conn *quic.Conn
-	opts *ServeOptions
+	conn   *quic.Conn
+	opts   *ServeOptions
+	prefix netip.Prefix // of the client, for what is shared out
 
 	mu        sync.Mutex
 	principal *Principal // replaced, never changed
@@ -54,7 +55,7 @@ type Peer struct {
 }
 
 func newPeer(conn *quic.Conn, opts *ServeOptions) *Peer {
-	p := &Peer{conn: conn, opts: opts, idle: make(chan struct{})}
+	p := &Peer{conn: conn, opts: opts, prefix: clientPrefix(conn.RemoteAddr()), idle: make(chan struct{})}
 	p.requestMemory = semaphore.NewWeighted(int64(opts.RequestMemory))
 	p.pushes.init(p)
 	return p
@@ -148,7 +149,13 @@ func (p *Peer) Push(ctx context.Context, event qpcv1.EventType, msg proto.Messag
 	if err != nil {
 		return err
 	}
-	return p.pushes.add(ctx, frame)
+	if err := p.pushes.add(ctx, frame); err != nil {
+		return err
+	}
+	if observe := p.opts.Observer.Push; observe != nil {
+		observe(event, len(frame))
+	}
+	return nil
 }
 
 // Context ends when the connection is gone.

@@ -34,12 +34,12 @@ func Listen(addr string) (net.PacketConn, error) {
 func Serve(ctx context.Context, pc net.PacketConn, tlsConf *tls.Config, r *Router, opts ServeOptions) error {
 	defer pc.Close()
 	s := &server{router: r, opts: opts.withDefaults(), peers: map[*Peer]struct{}{}}
-	s.limits.init(s.opts.MaxConnections, s.opts.MaxConnectionsPerAddress)
+	s.memory = newBudget(s.opts.AllRequestMemory)
 	tr := &quic.Transport{
 		Conn:                pc,
-		ConnContext:         s.limits.connContext,
-		VerifySourceAddress: s.limits.verifySource,
-		StatelessResetKey:   resetKey(tlsConf),
+		ConnContext:         s.opts.Connections.connContext,
+		VerifySourceAddress: s.opts.Connections.verifySource,
+		StatelessResetKey:   s.resetKey(tlsConf),
 	}
 	defer tr.Close()
 	ln, err := tr.Listen(tlsConf, s.opts.quicConfig())
@@ -62,7 +62,7 @@ func Serve(ctx context.Context, pc net.PacketConn, tlsConf *tls.Config, r *Route
 type server struct {
 	router *Router
 	opts   ServeOptions
-	limits connLimits
+	memory *budget
 	conns  sync.WaitGroup
 
 	mu       sync.Mutex
@@ -83,6 +83,7 @@ func (s *server) accept(ln *quic.Listener) error {
 }
 
 func (s *server) serveConn(conn *quic.Conn) {
+	s.opts.Connections.established(conn.Context())
 	p := newPeer(conn, &s.opts)
 	s.add(p)
 	defer s.remove(p)
@@ -121,25 +122,30 @@ func (s *server) stop() {
 	}
 }
 
-// resetKey derives the stateless reset key (RFC 9000 §10.3) from the server's
-// private key. So it is the same after a crash, and clients learn at once that
-// their connections are gone.
-func resetKey(conf *tls.Config) *quic.StatelessResetKey {
-	if len(conf.Certificates) == 0 {
-		return nil
+func (s *server) resetKey(conf *tls.Config) *quic.StatelessResetKey {
+	switch {
+	case s.opts.ResetKey != nil:
+		return (*quic.StatelessResetKey)(s.opts.ResetKey)
+	case len(conf.Certificates) > 0:
+		return (*quic.StatelessResetKey)(ResetKey(conf.Certificates[0]))
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(conf.Certificates[0].PrivateKey)
+	return nil
+}
+
+// ResetKey derives a stateless reset key (RFC 9000 §10.3) from a private
+// key. So it is the same after a crash, and clients learn at once that
+// their connections are gone. It is nil where the key cannot be had.
+func ResetKey(cert tls.Certificate) *[32]byte {
+	der, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
 	if err != nil {
 		return nil
 	}
 	defer clear(der)
-	var key quic.StatelessResetKey
-	b, err := hkdf.Key(sha256.New, der, nil, "qpc stateless reset v1", len(key))
+	b, err := hkdf.Key(sha256.New, der, nil, "qpc stateless reset v1", 32)
 	if err != nil {
 		return nil
 	}
-	copy(key[:], b)
-	return &key
+	return (*[32]byte)(b)
 }
 
 var errTooManyConnections = errors.New("wire: too many connections")

@@ -138,8 +138,8 @@ func TestServeReportsALostSocket(t *testing.T) {
 
 func TestConnectionLimits(t *testing.T) {
 	for name, opts := range map[string]ServeOptions{
-		"in all":      {MaxConnections: 2},
-		"per address": {MaxConnectionsPerAddress: 2},
+		"in all":      {Connections: NewConnections(2, 0, 0)},
+		"per address": {Connections: NewConnections(0, 2, 0)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, healthRouter(), opts)

@@ -32,10 +32,15 @@ type Store interface {
 type Options struct {
 	Store  Store
 	OPAQUE *opaque.Server
-	// LoginKey makes up account ids for names that nobody has.
-	LoginKey     [32]byte
-	Names        *names.Hasher
-	Registration config.Registration
+	// LoginKey makes up account ids for names that nobody has, and hashes names
+	// for LimitLogin.
+	LoginKey [32]byte
+	Names    *names.Hasher
+	// LimitLogin counts a password that is about to be tried for a name, and
+	// refuses it with a *wire.Error. It gets the name's keyed hash.
+	LimitLogin func(name [16]byte) error
+	// Registration tells who may register at the moment.
+	Registration func() config.Registration
 	Sessions     *session.Registry
 	Now          func() time.Time
 	Log          *slog.Logger
@@ -60,8 +65,14 @@ func (s *Service) Register(r *wire.Router) {
 
 // nobody is the account id for a name that no account has.
 func (s *Service) nobody(name string) identity.AccountID {
+	return s.hash("qpc unknown account v1", name)
+}
+
+// hash hashes a name for a purpose, so that nobody without the key finds the
+// name.
+func (s *Service) hash(purpose, name string) [16]byte {
 	mac := hmac.New(sha256.New, s.LoginKey[:])
-	mac.Write([]byte("qpc unknown account v1\x00"))
+	mac.Write([]byte(purpose + "\x00"))
 	mac.Write([]byte(name))
-	return identity.AccountID(mac.Sum(nil)[:len(identity.AccountID{})])
+	return [16]byte(mac.Sum(nil))
 }

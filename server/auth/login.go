@@ -23,6 +23,11 @@ func (s *Service) loginStart(ctx context.Context, p *wire.Peer, req *qpcv1.Login
 		return nil, errMalformed
 	}
 	name := names.Canonical(req.Name)
+	// Whoever has the answer can try a password on it. So this is what counts,
+	// for names that nobody has too, before anything is known of them.
+	if err := s.LimitLogin(s.hash("qpc login limit v1", name)); err != nil {
+		return nil, err
+	}
 	// Made up for every name, so that known and unknown ones cost the same.
 	id := s.nobody(name)
 	account, err := s.Store.AccountByName(ctx, name)

@@ -73,9 +73,10 @@ func (s *Service) taken(ctx context.Context, name string) (taken, public bool, e
 // Where registration is open, nobody needs one; one that is good is used all
 // the same, for the role that it may give, and others do not matter.
 func (s *Service) checkInvite(ctx context.Context, token []byte) (*storage.InviteHash, error) {
-	open := s.Registration == config.RegistrationOpen
+	mode := s.Registration()
+	open := mode == config.RegistrationOpen
 	switch {
-	case !open && s.Registration != config.RegistrationInvite:
+	case !open && mode != config.RegistrationInvite:
 		return nil, errClosed
 	case len(token) == 0 && open:
 		return nil, nil

@@ -2,6 +2,7 @@ package blob
 
 import (
 	"context"
+	"fmt"
 
 	"quicprochat/server/storage"
 )
@@ -28,7 +29,7 @@ func (s *Service) Clear(ctx context.Context, limit int) (int, error) {
 		if err == nil {
 			cleared++
 		} else if failed == nil {
-			failed = discreet(err)
+			failed = err
 		}
 	}
 	return cleared, failed
@@ -36,8 +37,8 @@ func (s *Service) Clear(ctx context.Context, limit int) (int, error) {
 
 func (s *Service) deleteObjects(ctx context.Context, blob storage.Blob) error {
 	for i := range blob.Chunks() {
-		if err := s.Objects.Delete(ctx, keyOf(blob.Name, i)); err != nil {
-			return err
+		if err := s.Objects.Delete(ctx, Key(blob.Name, i)); err != nil {
+			return fmt.Errorf("%w: deleting: %w", ErrObjects, discreet(err))
 		}
 	}
 	return nil

@@ -27,6 +27,9 @@ var (
 	}
 )
 
+// ErrObjects is in what is logged where the store of blobs fails.
+var ErrObjects = errors.New("the store of blobs fails")
+
 // errQuota tells when the next day begins.
 func errQuota(now time.Time) error {
 	const day = 24 * time.Hour
@@ -64,6 +67,6 @@ func (s *Service) objectError(ctx context.Context, what string, err error) error
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	s.Log.ErrorContext(ctx, "the store of blobs fails", "doing", what, "error", discreet(err))
+	s.Log.ErrorContext(ctx, "a blob was not served", "error", fmt.Errorf("%w: %s: %w", ErrObjects, what, discreet(err)))
 	return errObjects
 }

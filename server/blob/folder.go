@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// FolderName is the folder's, in a server's data folder.
+const FolderName = "blobs"
+
 // unfinishedName is the folder, inside the folder, of files that are being
 // written.
 const unfinishedName = "unfinished"
@@ -39,6 +42,37 @@ func OpenFolder(dir string) (*Folder, error) {
 		return nil, err
 	}
 	return f, f.tidy(time.Now())
+}
+
+// ReadFolder gives the folder dir as it is, to read from.
+func ReadFolder(dir string) *Folder { return &Folder{dir: dir} }
+
+// Each visits the objects of the folder: their keys and sizes in bytes. What
+// is half written is none.
+func (f *Folder) Each(visit func(key string, size int64) error) error {
+	for i := range 256 {
+		spread := fmt.Sprintf("%02x", i)
+		entries, err := os.ReadDir(filepath.Join(f.dir, spread))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return discreet(err)
+		}
+		for _, e := range entries {
+			info, err := e.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // deleted meanwhile
+			}
+			if err != nil {
+				return discreet(err)
+			}
+			if err := visit(spread+"/"+e.Name(), info.Size()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (f *Folder) unfinished() string { return filepath.Join(f.dir, unfinishedName) }
@@ -120,6 +154,13 @@ func (f *Folder) Delete(_ context.Context, key string) error {
 		return discreet(err)
 	}
 	return nil
+}
+
+// Check implements Objects. Whether the disk takes anything is looked at where
+// the rest of the data folder is.
+func (f *Folder) Check(context.Context) error {
+	_, err := os.Stat(f.unfinished())
+	return discreet(err)
 }
 
 // Close implements Objects.

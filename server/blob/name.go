@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"time"
 
 	"quicprochat/server/storage"
@@ -30,8 +31,8 @@ func idOfSecret(secret []byte) (id [secretSize]byte, err error) {
 // nameOf gives the name under which the server knows a blob.
 func nameOf(id [secretSize]byte) storage.BlobName { return hash("qpc blob name v1", id[:]) }
 
-// keyOf names the object of a chunk. The first two digits spread a folder.
-func keyOf(name storage.BlobName, chunk int) string {
+// Key names the object of a chunk. The first two digits spread a folder.
+func Key(name storage.BlobName, chunk int) string {
 	digits := hex.EncodeToString(name[:])
 	return fmt.Sprintf("%s/%s-%d", digits[:2], digits, chunk)
 }
@@ -49,4 +50,19 @@ func (s *Service) quotaOf(account [16]byte, now time.Time) storage.QuotaKey {
 func charge(size int64) int64 {
 	const unit = 1 << 20
 	return (size + unit - 1) / unit * unit
+}
+
+// ParseKey takes the name of an object apart; ok is false where it is none.
+func ParseKey(key string) (name storage.BlobName, chunk int, ok bool) {
+	const digits = 2 * len(name)
+	if len(key) < 3+digits+2 {
+		return name, 0, false
+	}
+	raw, err := hex.DecodeString(key[3 : 3+digits])
+	if err != nil {
+		return name, 0, false
+	}
+	copy(name[:], raw)
+	chunk, err = strconv.Atoi(key[3+digits+1:])
+	return name, chunk, err == nil && chunk >= 0 && Key(name, chunk) == key
 }

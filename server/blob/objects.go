@@ -18,6 +18,9 @@ type Objects interface {
 	// Delete deletes an object. One that is not there is no error.
 	Delete(ctx context.Context, key string) error
 
+	// Check tells whether objects can be stored.
+	Check(ctx context.Context) error
+
 	// Close ends the use.
 	Close() error
 }

@@ -84,7 +84,7 @@ func (s *Service) uploadChunk(ctx context.Context, p *wire.Peer, req *qpcv1.Uplo
 	if stored {
 		return &qpcv1.UploadChunkResponse{}, nil
 	}
-	key := keyOf(chunk.Name, chunk.Number)
+	key := Key(chunk.Name, chunk.Number)
 	if err := s.Objects.Write(ctx, key, req.Data); err != nil {
 		return nil, s.objectError(ctx, "writing", err)
 	}
@@ -171,7 +171,7 @@ func (s *Service) read(ctx context.Context, w io.Writer, blob storage.Blob, offs
 	for length > 0 {
 		chunk, skip := int(offset/blob.ChunkSize), offset%blob.ChunkSize
 		n := min(length, blob.ChunkSize-skip)
-		if err := s.readChunk(ctx, w, keyOf(blob.Name, chunk), skip, n); err != nil {
+		if err := s.readChunk(ctx, w, Key(blob.Name, chunk), skip, n); err != nil {
 			return err
 		}
 		offset, length = offset+n, length-n

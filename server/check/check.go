@@ -22,8 +22,8 @@ const (
 
 // Finding is what was found at one place, in a sentence or more.
 type Finding struct {
-	Grade Grade
-	Text  string
+	Grade Grade  `json:"grade"`
+	Text  string `json:"text"`
 }
 
 // Run looks at everything in turn. now is what the machine believes the time
@@ -32,10 +32,11 @@ func Run(ctx context.Context, cfg config.Config, now time.Time) iter.Seq[Finding
 	return func(yield func(Finding) bool) {
 		for _, look := range []func() []Finding{
 			func() []Finding { return dataDir(cfg.DataDir) },
+			func() []Finding { return disk(cfg.DataDir) },
 			func() []Finding { return keyFiles(cfg.DataDir) },
 			func() []Finding { return certificate(cfg, now) },
 			func() []Finding { return database(ctx, cfg, now) },
-			func() []Finding { return clock(cfg.DataDir, now) },
+			func() []Finding { return clock(ctx, cfg, now) },
 			func() []Finding { return port(ctx, cfg) },
 			func() []Finding { return linkHost(cfg) },
 		} {

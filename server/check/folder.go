@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,7 +10,9 @@ import (
 	"runtime"
 	"time"
 
+	"quicprochat/server/config"
 	"quicprochat/server/secrets"
+	"quicprochat/server/storage/sqlite"
 )
 
 func dataDir(dir string) []Finding {
@@ -52,23 +55,30 @@ func keyFiles(dir string) []Finding {
 }
 
 // earliest is before any release of the program.
-var earliest = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+var earliest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // maxSkew is how far ahead of the clock a file's time may be.
 const maxSkew = 5 * time.Minute
 
 // clock finds clocks that cannot be right. KeyPackages, certificates and
 // invites are judged by it.
-func clock(dir string, now time.Time) []Finding {
+func clock(ctx context.Context, cfg config.Config, now time.Time) []Finding {
 	if now.Before(earliest) {
 		return wrong(fmt.Sprintf("the clock says %s, which cannot be: set it", now.Format(time.DateOnly)))
 	}
 	// with a store elsewhere, whose clock is another, these files do not exist
 	for _, name := range []string{secrets.DatabaseName, secrets.DatabaseName + "-wal"} {
-		info, err := os.Stat(filepath.Join(dir, name))
+		info, err := os.Stat(filepath.Join(cfg.DataDir, name))
 		if err == nil && info.ModTime().Sub(now) > maxSkew {
 			return wrong(fmt.Sprintf("the clock says %s, but the database was written at %s: one of them was wrong",
 				now.Format(time.DateTime), info.ModTime().Format(time.DateTime)))
+		}
+	}
+	if cfg.Store.URL == "" {
+		newest, err := sqlite.NewestDay(ctx, filepath.Join(cfg.DataDir, secrets.DatabaseName))
+		if err == nil && newest.Sub(now) > maxSkew {
+			return wrong(fmt.Sprintf("the clock says %s, but the database has something from %s: one of them was wrong",
+				now.UTC().Format(time.DateTime), newest.Format(time.DateOnly)))
 		}
 	}
 	return ok("the clock is plausible: " + now.Format(time.DateTime+" MST"))

@@ -29,9 +29,31 @@ const (
 // answerTime is how long a server on this machine may take to answer.
 const answerTime = 5 * time.Second
 
+// renewTime is how long before its end a certificate should be renewed.
+const renewTime = 14 * 24 * time.Hour
+
+// ErrSilent: no server with this configuration's certificate answers.
+var ErrSilent = errors.New("the server does not answer")
+
+// Live asks the server of cfg on this machine whether it serves. ErrSilent.
+func Live(ctx context.Context, cfg config.Config) error {
+	if !answers(ctx, cfg) {
+		return fmt.Errorf("%w on %s (UDP)", ErrSilent, cfg.Listen)
+	}
+	return nil
+}
+
+// certificateFiles are those of the certificate that clients get.
+func certificateFiles(cfg config.Config) (cert, key string) {
+	if cfg.TLS.Certificate != "" {
+		return cfg.TLS.Certificate, cfg.TLS.Key
+	}
+	return filepath.Join(cfg.DataDir, certificateFile), filepath.Join(cfg.DataDir, keyFile)
+}
+
 // loadCertificate reads the server's certificate and makes none.
-func loadCertificate(dir string) (*x509.Certificate, [32]byte, error) {
-	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, certificateFile), filepath.Join(dir, keyFile))
+func loadCertificate(cfg config.Config) (*x509.Certificate, [32]byte, error) {
+	cert, err := tls.LoadX509KeyPair(certificateFiles(cfg))
 	if err != nil {
 		return nil, [32]byte{}, err
 	}
@@ -40,7 +62,10 @@ func loadCertificate(dir string) (*x509.Certificate, [32]byte, error) {
 }
 
 func certificate(cfg config.Config, now time.Time) []Finding {
-	leaf, _, err := loadCertificate(cfg.DataDir)
+	leaf, _, err := loadCertificate(cfg)
+	if cfg.TLS.Certificate != "" {
+		return trustedCertificate(cfg, leaf, err, now)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return wrong("the TLS certificate or its key is missing: restore both from a backup; new ones invalidate every link and every client's pin")
@@ -57,6 +82,9 @@ func certificate(cfg config.Config, now time.Time) []Finding {
 	if now.After(leaf.NotAfter) {
 		findings = append(findings, Finding{Warning, "the TLS certificate has expired; clients with a pin do not mind"})
 	}
+	if left := leaf.NotAfter.Sub(now); left > 0 && left < renewTime {
+		findings = append(findings, Finding{Warning, fmt.Sprintf("the TLS certificate expires on %s; clients with a pin do not mind", leaf.NotAfter.Format(time.DateOnly))})
+	}
 	for _, name := range cfg.CertificateNames() {
 		if leaf.VerifyHostname(name) != nil {
 			findings = append(findings, Finding{Warning, fmt.Sprintf("the TLS certificate is not made for %s; clients with a pin do not mind", name)})
@@ -66,6 +94,36 @@ func certificate(cfg config.Config, now time.Time) []Finding {
 		return ok("the TLS certificate fits its key and names")
 	}
 	return findings
+}
+
+// renewal is how long before its end a certificate should have been renewed.
+const renewal = 7 * 24 * time.Hour
+
+// trustedCertificate looks at one that others vouch for.
+func trustedCertificate(cfg config.Config, leaf *x509.Certificate, err error, now time.Time) []Finding {
+	switch {
+	case err != nil:
+		return wrong(fmt.Sprintf("tls.certificate and tls.key cannot be used: %v", err))
+	case now.After(leaf.NotAfter):
+		return wrong(fmt.Sprintf("the certificate of tls.certificate has expired on %s: renew it", leaf.NotAfter.Format(time.DateOnly)))
+	case leaf.VerifyHostname(cfg.LinkHost()) != nil:
+		return wrong(fmt.Sprintf("the certificate of tls.certificate is not made for %s, the host in links", cfg.LinkHost()))
+	case now.Add(renewal).After(leaf.NotAfter):
+		return warn(fmt.Sprintf("the certificate of tls.certificate expires on %s: renew it, then reload the server", leaf.NotAfter.Format(time.DateOnly)))
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{Intermediates: intermediates(cfg.TLS.Certificate), CurrentTime: now}); err != nil {
+		return warn(fmt.Sprintf("this machine does not trust the issuer of tls.certificate, so clients may not either: %v", err))
+	}
+	return ok("the certificate of tls.certificate is trusted, and made for the host in links")
+}
+
+// intermediates are the certificates of a file.
+func intermediates(path string) *x509.CertPool {
+	pool := x509.NewCertPool()
+	if text, err := os.ReadFile(path); err == nil {
+		pool.AppendCertsFromPEM(text)
+	}
+	return pool
 }
 
 // port tells whether the port is free, or taken by this very server.
@@ -81,12 +139,12 @@ func port(ctx context.Context, cfg config.Config) []Finding {
 	if answers(ctx, cfg) {
 		return ok(fmt.Sprintf("the server runs and answers on %s (UDP)", cfg.Listen))
 	}
-	return wrong(fmt.Sprintf("%s (UDP) cannot be listened on, and what is there is not this server: %v", cfg.Listen, err))
+	return wrong(fmt.Sprintf("%s (UDP) cannot be listened on, and what is there is not this server, or has another certificate: %v", cfg.Listen, err))
 }
 
 // answers tells whether the server of cfg, known by its pin, runs here.
 func answers(ctx context.Context, cfg config.Config) bool {
-	_, pin, err := loadCertificate(cfg.DataDir)
+	_, pin, err := loadCertificate(cfg)
 	if err != nil {
 		return false
 	}

@@ -50,12 +50,37 @@ type Config struct {
 	// where it can be reached.
 	Rendezvous []string `toml:"rendezvous"`
 	Push       Push     `toml:"push"`
+	TLS        TLS      `toml:"tls"`
 	Store      Store    `toml:"store"`
 	Bus        Bus      `toml:"bus"`
 	Log        Log      `toml:"log"`
 	Limits     Limits   `toml:"limits"`
 	Rates      Rates    `toml:"rates"`
+	Ops        Ops      `toml:"ops"`
 }
+
+// TLS names a certificate that others vouch for. Empty: the server makes its
+// own, and links carry its pin.
+type TLS struct {
+	// Certificate is a PEM file with the certificate and those that lead to its
+	// issuer; Key a PEM file with its private key.
+	Certificate string `toml:"certificate"`
+	Key         string `toml:"key"`
+}
+
+// Ops is where an operator's tools look at the server.
+type Ops struct {
+	// Listen is a TCP address, host:port, for metrics and health; empty: nowhere.
+	Listen string `toml:"listen"`
+	// Expose must be ExposeNetwork where Listen is not a loopback address.
+	Expose string `toml:"expose"`
+}
+
+// ExposeNetwork lets others than this machine see the metrics.
+const ExposeNetwork = "network"
+
+// DefaultOpsListen is where quickstart has the server tell its figures.
+const DefaultOpsListen = "127.0.0.1:9433"
 
 // Store says where accounts, channels and queues are kept.
 type Store struct {
@@ -125,6 +150,8 @@ type Limits struct {
 // Rates hold one token bucket for each rate class of the protocol. A bucket
 // is kept for every remote network (IPv4 /32, IPv6 /64) and every account.
 type Rates struct {
+	// Login is for the passwords of one account name, wherever they come from.
+	Login  Rate `toml:"login"`
 	Auth   Rate `toml:"auth"`
 	Lookup Rate `toml:"lookup"`
 	Post   Rate `toml:"post"`
@@ -167,6 +194,7 @@ func Default() Config {
 			ConnectionsPerAddress: 500,
 		},
 		Rates: Rates{
+			Login:  Rate{PerMinute: 2, Burst: 20},
 			Auth:   Rate{PerMinute: 60, Burst: 120},
 			Lookup: Rate{PerMinute: 3000, Burst: 3000},
 			Post:   Rate{PerMinute: 12_000, Burst: 6000},

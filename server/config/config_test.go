@@ -65,7 +65,7 @@ func TestLoadErrors(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
 		"unknown key":          {"data_dir = \"/d\"\n\nlisen = \":1\"\n", `line 3: there is no setting named "lisen"`},
 		"unknown key in table": {"data_dir = \"/d\"\n[rates.post]\nburst = 5\nbrust = 5\n", `line 4: there is no setting named "rates.post.brust"`},
-		"unknown table":        {"data_dir = \"/d\"\n[tls]\n", `line 2: there is no setting named "tls"`},
+		"unknown table":        {"data_dir = \"/d\"\n[tsl]\n", `line 2: there is no setting named "tsl"`},
 		"syntax":               {"data_dir = /d\n", "line 1:"},
 		"type":                 {"data_dir = 7\n", "data_dir"},
 		"no data dir":          {"", "data_dir is not set"},

@@ -16,8 +16,8 @@ import (
 var ErrNotFound = errors.New("the configuration file does not exist")
 
 // Load reads path over the defaults, then the environment over both, and
-// validates the result. An empty path reads no file. Relative paths
-// are taken from the file's folder.
+// validates the result. An empty path reads no file. Relative paths in it are
+// taken from the file's folder.
 func Load(path string, environ []string) (Config, error) {
 	c := Default()
 	if path != "" {
@@ -42,9 +42,9 @@ func (c *Config) readFile(path string) error {
 	if err := c.decode(text); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	for _, file := range []*string{&c.DataDir, &c.Bus.CredentialsFile, &c.Bus.CAFile} {
-		if *file != "" && !filepath.IsAbs(*file) {
-			*file = filepath.Join(filepath.Dir(path), *file)
+	for _, own := range []*string{&c.DataDir, &c.TLS.Certificate, &c.TLS.Key, &c.Bus.CredentialsFile, &c.Bus.CAFile} {
+		if *own != "" && !filepath.IsAbs(*own) {
+			*own = filepath.Join(filepath.Dir(path), *own)
 		}
 	}
 	return nil

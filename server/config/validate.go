@@ -14,7 +14,7 @@ import (
 
 // Validate says in a sentence each what is wrong, all of it at once.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateNet(), c.validateRendezvous(), c.Push.validate(), c.Store.validate(), c.validateBus(), c.validateLog(), c.Limits.validate(), c.Rates.validate())
+	return errors.Join(c.validateNet(), c.validateRendezvous(), c.Push.validate(), c.Store.validate(), c.validateBus(), c.validateLog(), c.Limits.validate(), c.Rates.validate(), c.TLS.validate(), c.Ops.validate())
 }
 
 func (c *Config) validateNet() error {
@@ -112,6 +112,36 @@ func (c *Config) validateBus() error {
 	return nil
 }
 
+func (t TLS) validate() error {
+	if (t.Certificate == "") != (t.Key == "") {
+		return errors.New("tls.certificate and tls.key belong together: set both, or neither for a certificate of the server's own")
+	}
+	return nil
+}
+
+// validate refuses to show the figures to others unless that is what the
+// operator says in a word.
+func (o Ops) validate() error {
+	if o.Expose != "" && o.Expose != ExposeNetwork {
+		return fmt.Errorf("ops.expose = %q is neither empty nor %q", o.Expose, ExposeNetwork)
+	}
+	if o.Listen == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(o.Listen)
+	if err == nil {
+		_, err = listenPort(o.Listen)
+	}
+	if err != nil {
+		return fmt.Errorf("ops.listen = %q is not host:port, such as %s: %w", o.Listen, DefaultOpsListen, err)
+	}
+	if ip := net.ParseIP(host); o.Expose == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("ops.listen = %q can be reached by others, who would see the server's figures: use %s, or say expose = %q where a firewall keeps strangers out",
+			o.Listen, DefaultOpsListen, ExposeNetwork)
+	}
+	return nil
+}
+
 func (c *Config) validateLog() error {
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		return fmt.Errorf("log.format = %q is neither text nor json", c.Log.Format)
@@ -156,7 +186,7 @@ func (l Limits) validate() error {
 
 func (r Rates) validate() error {
 	var errs []error
-	for name, rate := range map[string]Rate{"auth": r.Auth, "lookup": r.Lookup, "post": r.Post, "own": r.Own, "blob": r.Blob} {
+	for name, rate := range map[string]Rate{"login": r.Login, "auth": r.Auth, "lookup": r.Lookup, "post": r.Post, "own": r.Own, "blob": r.Blob} {
 		if rate.PerMinute < 1 || rate.Burst < 1 {
 			errs = append(errs, fmt.Errorf("rates.%s needs per_minute and burst of at least 1", name))
 		}

@@ -1,5 +1,5 @@
 // Package ratelimit counts calls in token buckets. A bucket belongs to a
-// subject (a remote network, an account) and a rate class; a call takes one
+// subject (a remote network, an account, a name) and a rate class; a call takes one
 // token from each bucket that it touches, or none where one of them is empty.
 package ratelimit
 
@@ -25,12 +25,24 @@ type Key struct {
 
 // Subject is whom a bucket belongs to.
 type Subject struct {
-	account bool
-	id      [16]byte
+	kind kind
+	id   [16]byte
 }
 
+type kind uint8
+
+const (
+	network kind = iota
+	account
+	name
+)
+
 // Account returns the subject of an account id of 16 bytes.
-func Account(id [16]byte) Subject { return Subject{account: true, id: id} }
+func Account(id [16]byte) Subject { return Subject{account, id} }
+
+// Name returns the subject of a name, which the caller has hashed under a key
+// of its own.
+func Name(hash [16]byte) Subject { return Subject{name, hash} }
 
 // Network returns the subject of the network of ip: the address itself for
 // IPv4, its /64 for IPv6, where a single customer usually has all of it.
@@ -41,20 +53,21 @@ func Network(ip netip.Addr) Subject {
 			ip = prefix.Addr()
 		}
 	}
-	return Subject{id: ip.As16()}
+	return Subject{network, ip.As16()}
 }
 
-// maxBuckets bounds the memory that strangers can make the limiter use. At
-// the bound all buckets are forgotten that have been idle long enough to be
-// full, and if that frees nothing, all.
+// maxBuckets bounds the memory that strangers can make the limiter use, some 20
+// MiB. At the bound all buckets are forgotten that have been idle long enough to be
+// full, and if that frees nothing, any eighth: so whoever has many addresses
+// cannot be sure to make a certain bucket forgotten.
 const maxBuckets = 200_000
 
 // Limiter holds the buckets. It is safe for concurrent use.
 type Limiter struct {
-	rates map[int32]Rate
-	now   func() time.Time
+	now func() time.Time
 
 	mu      sync.Mutex
+	rates   map[int32]Rate
 	buckets map[Key]*bucket
 }
 
@@ -72,12 +85,12 @@ func New(rates map[int32]Rate, now func() time.Time) *Limiter {
 // Allow takes a token of class from every subject's bucket and returns 0, or
 // takes none and returns how long it is until all of them have one.
 func (l *Limiter) Allow(class int32, subjects ...Subject) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	rate, limited := l.rates[class]
 	if !limited {
 		return 0
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	now := l.now()
 	var wait time.Duration
 	for _, subject := range subjects {
@@ -139,8 +152,22 @@ func (b *bucket) wait(rate Rate) time.Duration {
 
 func (l *Limiter) makeRoom(now time.Time) {
 	l.sweep(now)
-	if len(l.buckets) >= maxBuckets {
-		clear(l.buckets)
+	for key := range l.buckets { // in no order
+		if len(l.buckets) < maxBuckets-maxBuckets/8 {
+			break
+		}
+		delete(l.buckets, key)
+	}
+}
+
+// SetRates changes the rates. Buckets keep what they hold, as far as the new
+// rate lets them.
+func (l *Limiter) SetRates(rates map[int32]Rate) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rates = rates
+	for key, b := range l.buckets {
+		b.tokens = min(b.tokens, float64(rates[key.Class].Burst))
 	}
 }
 

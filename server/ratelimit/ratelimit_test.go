@@ -65,6 +65,7 @@ func TestSubjects(t *testing.T) {
 		{ip("2001:db8:1:2::1"), ip("2001:db8:1:3::1"), false},
 		{ip("fe80::1%eth0"), ip("fe80::2%eth1"), true},
 		{Account([16]byte{15: 1}), ip("::1"), false},
+		{Account([16]byte{1}), Name([16]byte{1}), false},
 	} {
 		if (tc.a == tc.b) != tc.same {
 			t.Errorf("%v and %v: same is not %v", tc.a, tc.b, tc.same)
@@ -100,8 +101,27 @@ func TestBucketsAreBounded(t *testing.T) {
 		binary.BigEndian.PutUint64(id[:], uint64(i))
 		l.Allow(class, Account(id))
 	}
-	if l.Len() > maxBuckets {
+	if l.Len() > maxBuckets || l.Len() < maxBuckets/2 {
 		t.Errorf("%d buckets", l.Len())
+	}
+}
+
+func TestSetRates(t *testing.T) {
+	l, _ := newLimiter(1, 5)
+	one, two := ip("192.0.2.1"), ip("192.0.2.2")
+	l.Allow(class, one)
+	l.SetRates(map[int32]Rate{class: {PerMinute: 1, Burst: 2}})
+	for i, want := range []bool{true, true, false} {
+		if got := l.Allow(class, one) == 0; got != want {
+			t.Errorf("call %d of one that was here: %v", i, got)
+		}
+		if got := l.Allow(class, two) == 0; got != want {
+			t.Errorf("call %d of a new one: %v", i, got)
+		}
+	}
+	l.SetRates(nil)
+	if l.Allow(class, one) != 0 {
+		t.Error("limited without a rate")
 	}
 }
 

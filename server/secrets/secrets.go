@@ -11,9 +11,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"quicprochat/core/opaque"
 )
@@ -30,6 +32,12 @@ const (
 )
 
 const opaqueSize = 96
+
+// sizes of the key files, in bytes.
+var sizes = map[string]int{OPAQUEFile: opaqueSize, AddressFile: 32, StorageFile: 32, LoginFile: 32}
+
+// Files lists the names of the key files.
+func Files() []string { return slices.Sorted(maps.Keys(sizes)) }
 
 // ErrMissing: the folder has a database, but a key that it needs is gone.
 // Restore the file from a backup; a new key would not fit.
@@ -106,7 +114,7 @@ func Load(dir string) (*Secrets, error) {
 // and changes nothing. It returns an error for each file, as Load would.
 func Check(dir string) []error {
 	var errs []error
-	for name, size := range map[string]int{OPAQUEFile: opaqueSize, AddressFile: 32, StorageFile: 32, LoginFile: 32} {
+	for name, size := range sizes {
 		key, err := readFile(filepath.Join(dir, name), size)
 		clear(key)
 		if err != nil {

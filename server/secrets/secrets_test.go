@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -108,5 +109,24 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		if got := fmt.Sprintf(verb, *s); got != "[secrets]" {
 			t.Errorf("%s prints %d characters", verb, len(got))
 		}
+	}
+}
+
+// A backup takes the files that Files lists: all that Load makes.
+func TestFilesListsAll(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Load(dir); err != nil {
+		t.Fatal(err)
+	}
+	made, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range made {
+		names = append(names, e.Name())
+	}
+	if !slices.Equal(names, Files()) {
+		t.Errorf("made %q, lists %q", names, Files())
 	}
 }

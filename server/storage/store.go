@@ -51,6 +51,11 @@ type Store interface {
 	// Ping tells whether the database answers.
 	Ping(ctx context.Context) error
 
+	// Observe has f called after every transaction that changes something, by
+	// several goroutines at once; f must return at once. It is called before
+	// any other method, and once.
+	Observe(f func(Transaction))
+
 	// Close finishes what is under way and closes the database. Every later
 	// call gives ErrClosed.
 	Close() error
@@ -60,6 +65,14 @@ type Store interface {
 type AccountStore interface {
 	// CreateInvite stores an invite. ErrInviteExists: the hash is there already.
 	CreateInvite(ctx context.Context, invite Invite) error
+
+	// Invites lists invites that could be used at now, those that expire first
+	// first, at most limit.
+	Invites(ctx context.Context, now time.Time, limit int) ([]Invite, error)
+
+	// DeleteInvite deletes an invite: nobody can use it any more.
+	// ErrInviteUnknown.
+	DeleteInvite(ctx context.Context, hash InviteHash) error
 
 	// CheckInvite tells whether an account could be created with an invite at
 	// now, and consumes nothing. ErrInviteUnknown, ErrInviteExpired,

@@ -181,3 +181,63 @@ func syncCommits(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')`)
 	return err
 }
+
+// Dial opens one connection for statements that may take long, and checks that
+// the database can be used; the schema may be of any version. name is what the
+// database's administrator sees. storage.ErrURL, *ConnectError.
+func Dial(ctx context.Context, url storage.URL, name string) (*pgx.Conn, error) {
+	cfg, err := parseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	single := patient(cfg.ConnConfig)
+	single.RuntimeParams["application_name"] = name
+	single.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
+	conn, err := pgx.ConnectConfig(ctx, single)
+	if err != nil {
+		return nil, connectError(err)
+	}
+	if err := checkDatabase(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
+	}
+	return conn, nil
+}
+
+// ErrInUse: a server has the database open.
+var ErrInUse = errors.New("the database is in use: stop every server that runs on it first")
+
+// leaveTime is how long connections that were closed may still be seen.
+const leaveTime = 2 * time.Second
+
+// KeepOut refuses where a server has the database open, and keeps others from
+// opening it as long as conn is open. ErrInUse.
+func KeepOut(ctx context.Context, conn *pgx.Conn) error {
+	for deadline := time.Now().Add(leaveTime); ; {
+		alone, err := keptOut(ctx, conn)
+		switch {
+		case err != nil:
+			return fmt.Errorf("look for other connections: %w", err)
+		case alone:
+			return nil
+		case time.Now().After(deadline):
+			return ErrInUse
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func keptOut(ctx context.Context, conn *pgx.Conn) (alone bool, err error) {
+	var held bool
+	err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) OR pg_try_advisory_lock($1)`,
+		int64(migrationLock)).Scan(&held)
+	if err != nil || !held {
+		return false, err
+	}
+	err = conn.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = $1)`,
+		session["application_name"]).Scan(&alone)
+	return alone, err
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"quicprochat/server/storage"
 )
 
@@ -18,6 +20,36 @@ func (s *Store) CreateInvite(ctx context.Context, invite storage.Invite) error {
 		}
 		if n == 0 && !t.uncertain { // hashes of random tokens: it is from the try before
 			return storage.ErrInviteExists
+		}
+		return nil
+	})
+}
+
+// Invites lists invites that could be used at now.
+func (s *Store) Invites(ctx context.Context, now time.Time, limit int) ([]storage.Invite, error) {
+	var all []storage.Invite
+	err := s.each(ctx, func() { all = nil }, func(rows pgx.Rows) error {
+		var invite storage.Invite
+		var expires int64
+		if err := rows.Scan((*id32)(&invite.Hash), &invite.Uses, &expires, &invite.Role); err != nil {
+			return err
+		}
+		invite.Expires = time.Unix(expires, 0).UTC()
+		all = append(all, invite)
+		return nil
+	}, `SELECT hash, uses_left, expires, role FROM invites WHERE expires > $1 AND uses_left > 0 ORDER BY expires LIMIT $2`, now.Unix(), limit)
+	return all, err
+}
+
+// DeleteInvite deletes an invite.
+func (s *Store) DeleteInvite(ctx context.Context, hash storage.InviteHash) error {
+	return s.change(ctx, func(t *tx) error {
+		n, err := t.exec(`DELETE FROM invites WHERE hash = $1`, hash[:])
+		if err != nil {
+			return fmt.Errorf("delete invite: %w", err)
+		}
+		if n == 0 && !t.uncertain { // the try before may have deleted it
+			return storage.ErrInviteUnknown
 		}
 		return nil
 	})

@@ -36,6 +36,7 @@ type call struct {
 	// before is the post of the same batch to the same channel that comes
 	// before this one; where it fails, this one is not tried.
 	before *call
+	asked  time.Time
 
 	state atomic.Int32
 	done  chan struct{} // closed when the rest is set
@@ -80,7 +81,8 @@ func (s *Store) do(ctx context.Context, c *call) (storage.Posted, error) {
 }
 
 func (s *Store) submit(ctx context.Context, c *call) error {
-	c.deadline = time.Now().Add(patience)
+	c.asked = time.Now()
+	c.deadline = c.asked.Add(patience)
 	c.done = make(chan struct{})
 	select {
 	case s.laneOf(c.channel).calls <- c:
@@ -196,7 +198,9 @@ func (l *lane) carryOut(calls []*call) {
 func (l *lane) transact(calls []*call) (left []*call, err error) {
 	err = l.store.retry(context.Background(), calls[0].deadline, func(uncertain bool) error {
 		b := &batch{calls: calls, limits: l.store.limits}
+		began := time.Now()
 		err := l.store.try(context.Background(), uncertain, b.run)
+		l.store.report(len(calls), calls[0].asked, began, err)
 		if err == nil {
 			left = b.finish()
 		}

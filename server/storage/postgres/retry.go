@@ -40,7 +40,7 @@ func (s *Store) retry(ctx context.Context, deadline time.Time, try func(uncertai
 		if _, ok := errors.AsType[*uncertainError](err); ok {
 			uncertain = true
 		} else if err == nil || !passing(err) {
-			return connectError(err)
+			return withTrouble(connectError(err))
 		}
 		if time.Now().Add(pause).After(deadline) || !s.wait(ctx, pause, uncertain) {
 			return gaveUp(ctx, err, uncertain)
@@ -70,11 +70,50 @@ func (s *Store) wait(ctx context.Context, pause time.Duration, uncertain bool) b
 func gaveUp(ctx context.Context, err error, uncertain bool) error {
 	switch {
 	case uncertain:
-		return fmt.Errorf("%w: %w", storage.ErrUncertain, connectError(err))
+		return fmt.Errorf("%w: %w", storage.ErrUncertain, withTrouble(connectError(err)))
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return fmt.Errorf("database does not answer: %w", connectError(err))
+	return fmt.Errorf("database does not answer: %w", withTrouble(connectError(err)))
+}
+
+// troubles are the SQLSTATEs that concern the whole database.
+var troubles = map[string]error{
+	"53100": storage.ErrFull,
+	"25006": storage.ErrReadOnly,
+	"58030": storage.ErrDisk,
+	"XX001": storage.ErrDamaged,
+	"XX002": storage.ErrDamaged,
+	"53200": storage.ErrBusy,
+	"53300": storage.ErrBusy,
+	"55P03": storage.ErrBusy,
+	"57014": storage.ErrBusy,
+}
+
+// withTrouble adds to an error which trouble of the database it is.
+func withTrouble(err error) error {
+	if err == nil || storage.TroubleOf(err) != nil {
+		return err
+	}
+	trouble := troubles[code(err)]
+	if strings.HasPrefix(code(err), "40") { // rolled back again and again
+		trouble = storage.ErrBusy
+	}
+	if trouble == nil && (passing(err) || isConnectError(err)) {
+		trouble = storage.ErrUnreachable
+	}
+	if uncertain, ok := errors.AsType[*uncertainError](err); ok && trouble == nil && connectionLost(uncertain.err) {
+		trouble = storage.ErrUnreachable
+	}
+	if trouble == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", trouble, err)
+}
+
+func isConnectError(err error) bool {
+	_, ok := errors.AsType[*ConnectError](err)
+	return ok
 }
 
 // passing tells an error that goes away by itself, and after which nothing of

@@ -55,6 +55,8 @@ type Store struct {
 	limits storage.Limits
 	pool   *pgxpool.Pool
 	lanes  [lanes]*lane
+	// observe is told of every transaction; nil: nobody is.
+	observe atomic.Pointer[func(storage.Transaction)]
 
 	calls   sync.RWMutex // held for reading while a call is under way
 	closed  atomic.Bool
@@ -108,7 +110,17 @@ func (s *Store) Ping(ctx context.Context) error {
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, statementTime)
 	defer cancel()
-	return connectError(s.pool.Ping(ctx))
+	return withTrouble(connectError(s.pool.Ping(ctx)))
+}
+
+// Observe has f told of every transaction.
+func (s *Store) Observe(f func(storage.Transaction)) { s.observe.Store(&f) }
+
+// report tells the observer of a transaction.
+func (s *Store) report(calls int, asked, began time.Time, err error) {
+	if observe := s.observe.Load(); observe != nil {
+		(*observe)(storage.Transaction{Calls: calls, Waited: began.Sub(asked), Took: time.Since(began), Err: withTrouble(err)})
+	}
 }
 
 // Close finishes what is under way and closes the connections.

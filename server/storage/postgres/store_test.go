@@ -118,7 +118,19 @@ func TestStore(t *testing.T) {
 		if len(r.statements) == 0 {
 			t.Skip("needs the statements of the suite")
 		}
+		// runs only where the answer to a commit was lost
+		r.add(`SELECT record FROM accounts WHERE id = $1`)
 		checkPlans(t, r.statements)
+		storagetest.CheckCovered(t, r.statements, map[string]string{
+			"SELECT current_setting(":                         "reads no table",
+			"SELECT to_regclass(":                             "reads no table of ours",
+			"SELECT pg_advisory_lock(":                        "reads no table",
+			"SELECT coalesce(max(version_id),":                "a row for each migration",
+			"SELECT EXISTS (SELECT FROM pg_locks":             "reads no table of ours, asked when a database moves",
+			"SELECT NOT EXISTS (SELECT FROM pg_stat_activity": "reads no table of ours, asked when a database moves",
+			"INSERT INTO server":                              "a table of one row",
+			"SELECT key_hash":                                 "a table of one row",
+		})
 	})
 }
 

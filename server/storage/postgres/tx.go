@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"quicprochat/server/storage"
 )
 
 // tx is a transaction on a connection. Its context is not its caller's: one
@@ -77,15 +79,23 @@ func (s *Store) change(ctx context.Context, run func(*tx) error) error {
 	}
 	defer leave()
 	return s.retry(ctx, time.Now().Add(patience), func(uncertain bool) error {
-		return s.try(ctx, uncertain, func(t *tx) error {
+		began := time.Now()
+		var declined error // by the call, which is no failure of the transaction
+		err := s.try(ctx, uncertain, func(t *tx) error {
 			if err := t.run(begin()); err != nil {
 				return err
 			}
-			if err := run(t); err != nil {
-				return err
+			if declined = run(t); declined != nil {
+				return declined
 			}
 			return t.commit(&pgx.Batch{})
 		})
+		if err != nil && (err != declined || code(err) != "" || connectionLost(err)) {
+			s.report(1, began, began, err)
+		} else {
+			s.report(1, began, began, nil)
+		}
+		return err
 	})
 }
 
@@ -150,7 +160,7 @@ func (s *Store) onConn(ctx context.Context, run func(context.Context, *pgxpool.C
 	defer cancel()
 	err = run(own, conn)
 	if _, uncertain := errors.AsType[*uncertainError](err); own.Err() != nil && err != nil && !uncertain {
-		return fmt.Errorf("database took longer than %v", statementTime)
+		return fmt.Errorf("%w: it took longer than %v", storage.ErrBusy, statementTime)
 	}
 	return err
 }

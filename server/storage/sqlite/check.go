@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
-	"os"
+	"time"
 
 	"github.com/pressly/goose/v3"
 
@@ -16,21 +16,31 @@ import (
 // whether it is sound, whether its schema is this version's.
 // storage.ErrSchemaNewer, storage.ErrSchemaOlder, or what is wrong with it.
 func Check(ctx context.Context, path string) error {
-	if _, err := os.Stat(path); err != nil {
-		return err
-	}
-	db, err := sql.Open("sqlite", dataSource(path, "query_only(1)"))
+	return check(ctx, path, func(db *sql.DB) error {
+		var verdict string
+		if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+			return fmt.Errorf("read database: %w", err)
+		}
+		if verdict != "ok" {
+			return fmt.Errorf("database is damaged: %s", verdict)
+		}
+		return nil
+	})
+}
+
+// CheckSchema is Check without a look at every page.
+func CheckSchema(ctx context.Context, path string) error {
+	return check(ctx, path, func(*sql.DB) error { return nil })
+}
+
+func check(ctx context.Context, path string, first func(*sql.DB) error) error {
+	db, err := OpenReadOnly(path)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	db.SetMaxOpenConns(1)
-	var verdict string
-	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
-		return fmt.Errorf("read database: %w", err)
-	}
-	if verdict != "ok" {
-		return fmt.Errorf("database is damaged: %s", verdict)
+	if err := first(db); err != nil {
+		return err
 	}
 	var current int64
 	if err := db.QueryRowContext(ctx, `SELECT max(version_id) FROM goose_db_version`).Scan(&current); err != nil {
@@ -60,4 +70,17 @@ func newestVersion(db *sql.DB) (int64, error) {
 	}
 	sources := provider.ListSources()
 	return sources[len(sources)-1].Version, nil
+}
+
+// NewestDay is the latest day that the database at path has something from.
+func NewestDay(ctx context.Context, path string) (time.Time, error) {
+	db, err := OpenReadOnly(path)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer db.Close()
+	var day int64
+	err = db.QueryRowContext(ctx, `SELECT max(coalesce((SELECT max(active_day) FROM channels), 0),
+		coalesce((SELECT enrolled_day FROM devices ORDER BY number DESC LIMIT 1), 0))`).Scan(&day)
+	return time.Unix(day, 0).UTC(), err
 }

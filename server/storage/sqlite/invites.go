@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 
@@ -18,6 +19,38 @@ func (s *Store) CreateInvite(ctx context.Context, invite storage.Invite) error {
 		}
 		if n == 0 {
 			return storage.ErrInviteExists
+		}
+		return nil
+	})
+}
+
+// Invites lists invites that could be used at now.
+func (s *Store) Invites(ctx context.Context, now time.Time, limit int) ([]storage.Invite, error) {
+	var all []storage.Invite
+	err := s.reader.each(ctx, func(rows *sql.Rows) error {
+		var hash []byte
+		var invite storage.Invite
+		var expires int64
+		if err := rows.Scan(&hash, &invite.Uses, &expires, &invite.Role); err != nil {
+			return err
+		}
+		copy(invite.Hash[:], hash)
+		invite.Expires = time.Unix(expires, 0).UTC()
+		all = append(all, invite)
+		return nil
+	}, `SELECT hash, uses_left, expires, role FROM invites WHERE expires > ? AND uses_left > 0 ORDER BY expires LIMIT ?`, now.Unix(), limit)
+	return all, err
+}
+
+// DeleteInvite deletes an invite.
+func (s *Store) DeleteInvite(ctx context.Context, hash storage.InviteHash) error {
+	return s.writer.do(ctx, func(t *tx) error {
+		n, err := t.exec(`DELETE FROM invites WHERE hash = ?`, hash[:])
+		if err != nil {
+			return fmt.Errorf("delete invite: %w", err)
+		}
+		if n == 0 {
+			return storage.ErrInviteUnknown
 		}
 		return nil
 	})

@@ -28,7 +28,7 @@ func (r *reader) prepare(query string) (*sql.Stmt, error) {
 	}
 	stmt, err := r.db.Prepare(query)
 	if err != nil {
-		return nil, fmt.Errorf("prepare query: %w", err)
+		return nil, withTrouble(fmt.Errorf("prepare query: %w", err))
 	}
 	if first, loaded := r.statements.LoadOrStore(query, stmt); loaded {
 		_ = stmt.Close()
@@ -51,7 +51,7 @@ func (r *reader) get(ctx context.Context, dest []any, query string, args ...any)
 	if err != nil {
 		return err
 	}
-	return stmt.QueryRow(args...).Scan(dest...)
+	return withTrouble(stmt.QueryRow(args...).Scan(dest...))
 }
 
 // each calls scan for every row of a query.
@@ -70,9 +70,9 @@ func (r *reader) each(ctx context.Context, scan func(*sql.Rows) error, query str
 	}
 	rows, err := stmt.Query(args...)
 	if err != nil {
-		return err
+		return withTrouble(err)
 	}
-	return eachRow(rows, scan)
+	return withTrouble(eachRow(rows, scan))
 }
 
 // close waits for the queries under way and closes the pool.

@@ -69,6 +69,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	return s.reader.get(ctx, into(new(int)), `SELECT 1`)
 }
 
+// Observe has f told of every transaction.
+func (s *Store) Observe(f func(storage.Transaction)) { s.writer.observe.Store(&f) }
+
 // Close finishes what is under way and closes the database.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {

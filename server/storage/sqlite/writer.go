@@ -26,6 +26,7 @@ type writer struct {
 	calls     chan *call
 	batchTime time.Duration
 	stopped   chan struct{}
+	observe   atomic.Pointer[func(storage.Transaction)]
 
 	mu     sync.RWMutex // held for reading while sending to calls
 	closed bool
@@ -34,6 +35,7 @@ type writer struct {
 // call is one change that somebody waits for.
 type call struct {
 	run   func(*tx) error
+	asked time.Time
 	state atomic.Int32
 	done  chan struct{} // closed when err and panicked are set
 
@@ -73,7 +75,9 @@ func (w *writer) do(ctx context.Context, run func(*tx) error) error {
 	return c.wait(ctx)
 }
 
-func newCall(run func(*tx) error) *call { return &call{run: run, done: make(chan struct{})} }
+func newCall(run func(*tx) error) *call {
+	return &call{run: run, asked: time.Now(), done: make(chan struct{})}
+}
 
 // wait waits for a call that was submitted.
 func (c *call) wait(ctx context.Context) error {
@@ -88,7 +92,7 @@ func (c *call) wait(ctx context.Context) error {
 	if c.panicked != nil {
 		panic(c.panicked)
 	}
-	return c.err
+	return withTrouble(c.err)
 }
 
 func (w *writer) submit(ctx context.Context, c *call) error {
@@ -128,7 +132,9 @@ func (w *writer) serve() {
 
 // batch runs a call, and those that wait behind it, in one transaction.
 func (w *writer) batch(first *call) {
+	began := time.Now()
 	if err := w.tx.begin(); err != nil {
+		w.report(1, first, began, err)
 		first.err = err
 		close(first.done)
 		return
@@ -155,11 +161,19 @@ func (w *writer) batch(first *call) {
 	if broken != nil {
 		_ = w.tx.control(`ROLLBACK`) // fails where SQLite has rolled back already
 	}
+	w.report(len(ran), first, began, broken)
 	for _, c := range ran {
 		if c.err == nil {
 			c.err = broken
 		}
 		close(c.done)
+	}
+}
+
+// report tells the observer of a transaction.
+func (w *writer) report(calls int, first *call, began time.Time, err error) {
+	if observe := w.observe.Load(); observe != nil && calls > 0 {
+		(*observe)(storage.Transaction{Calls: calls, Waited: began.Sub(first.asked), Took: time.Since(began), Err: withTrouble(err)})
 	}
 }
 

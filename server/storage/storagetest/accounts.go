@@ -51,6 +51,46 @@ func testInvites(t *testing.T, open Open) {
 	wantErr(t, err, storage.ErrUnknownAccount)
 }
 
+func testListInvites(t *testing.T, open Open) {
+	s := open(t, storage.DefaultLimits())
+	create := func(uses int, valid time.Duration) storage.Invite {
+		t.Helper()
+		id := random16()
+		invite := storage.Invite{Hash: sha256.Sum256(id[:]), Uses: uses, Expires: today.Add(valid)}
+		must(t, s.CreateInvite(t.Context(), invite))
+		return invite
+	}
+	list := func(now time.Time, limit int, want ...storage.Invite) {
+		t.Helper()
+		got, err := s.Invites(t.Context(), now, limit)
+		must(t, err)
+		if len(got) != len(want) {
+			t.Fatalf("%d invites, want %d", len(got), len(want))
+		}
+		for i := range want {
+			if got[i].Hash != want[i].Hash || got[i].Uses != want[i].Uses || !got[i].Expires.Equal(want[i].Expires) {
+				t.Fatalf("got %+v, want %+v", got[i], want[i])
+			}
+		}
+	}
+	list(today, 10)
+	late, soon, once := create(3, 2*time.Hour), create(1, time.Hour), create(1, 3*time.Hour)
+	list(today, 10, soon, late, once)
+	list(today, 2, soon, late)
+	list(today.Add(time.Hour), 10, late, once)
+
+	a := newAccount("ada")
+	a.Invite = &once.Hash
+	_, err := s.CreateAccount(t.Context(), a)
+	must(t, err)
+	list(today, 10, soon, late) // the other one is used up
+	must(t, s.DeleteInvite(t.Context(), late.Hash))
+	list(today, 10, soon)
+	wantErr(t, s.DeleteInvite(t.Context(), late.Hash), storage.ErrInviteUnknown)
+	wantErr(t, s.CheckInvite(t.Context(), late.Hash, today), storage.ErrInviteUnknown)
+	must(t, s.CheckInvite(t.Context(), soon.Hash, today))
+}
+
 func testAccounts(t *testing.T, open Open) {
 	s := open(t, storage.DefaultLimits())
 	n := newAccount("ada")

@@ -23,6 +23,7 @@ type Open func(t testing.TB, limits storage.Limits) storage.Store
 func Run(t *testing.T, open Open) {
 	for name, test := range map[string]func(*testing.T, Open){
 		"Invites":          testInvites,
+		"ListInvites":      testListInvites,
 		"Accounts":         testAccounts,
 		"AccountAtomic":    testAccountAtomic,
 		"ChangePassword":   testChangePassword,
@@ -106,6 +107,7 @@ func Run(t *testing.T, open Open) {
 		"ExpireTokens":     testExpireTokens,
 		"Isolation":        testIsolation,
 		"Context":          testContext,
+		"Observe":          testObserve,
 		"Closed":           testClosed,
 		"Model":            testModel,
 	} {

@@ -120,14 +120,15 @@ func binaries() (string, error) {
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
-func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
+// Data is the folder with the cluster's files.
+func (c *Cluster) Data() string { return filepath.Join(c.dir, "data") }
 
 // create makes the cluster's files.
 func (c *Cluster) create() error {
 	if err := own(c.dir, c.cred); err != nil {
 		return err
 	}
-	cmd := c.command("initdb", "-D", c.data(), "-U", "qpc", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions")
+	cmd := c.command("initdb", "-D", c.Data(), "-U", "qpc", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
@@ -135,7 +136,7 @@ func (c *Cluster) create() error {
 		"postgresql.auto.conf": fmt.Sprintf(settings, c.dir),
 		"pg_hba.conf":          rules,
 	} {
-		path := filepath.Join(c.data(), name)
+		path := filepath.Join(c.Data(), name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			return err
 		}
@@ -163,7 +164,7 @@ func (c *Cluster) Run() error {
 		return err
 	}
 	defer log.Close()
-	c.server = c.command("postgres", "-D", c.data())
+	c.server = c.command("postgres", "-D", c.Data())
 	c.server.Stdout, c.server.Stderr = log, log
 	c.exited = make(chan struct{})
 	started := make(chan error)
