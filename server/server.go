@@ -129,7 +129,7 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 		cfg: cfg, now: time.Now, made: time.Now(), meters: newMeters(), leastFree: leastFree,
 		missed: make(chan struct{}, 1), pause: pause, ended: make(chan struct{}),
 	}
-	s.clock = newWallClock(time.Now, func() time.Duration { return time.Since(s.made) })
+	s.clock = newWallClock(time.Now, uptime)
 	s.inForce.Store(&cfg)
 	for _, option := range options {
 		option(s)
