@@ -11,6 +11,7 @@ import (
 
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/storage"
 )
 
 // rawConn sends bytes that wire's own client would not.
@@ -92,9 +93,10 @@ func (c *rawConn) healthy() {
 func TestEveryMethodHasAHandler(t *testing.T) {
 	f := start(t)
 	alice := f.register("alice")
+	f.setRole("alice", storage.RoleAdmin)
 	for _, m := range wire.Methods() {
 		c := f.dialRaw(t)
-		if m.Access == qpcv1.Access_ACCESS_ACCOUNT {
+		if m.Access == qpcv1.Access_ACCESS_ACCOUNT || m.Access == qpcv1.Access_ACCESS_ADMIN {
 			c.authenticate(alice)
 		}
 		_, err := c.send(wire.AppendRequest(nil, wire.Request{Method: m.ID, ID: 1}))
@@ -112,16 +114,20 @@ func TestAccessMatrix(t *testing.T) {
 	if _, err := f.tryLogin(login, "alice", alice.password); err != nil {
 		t.Fatal(err)
 	}
-	kinds := map[string]*conn{"anonymous": f.dial(), "account": login, "device": alice.conn}
+	moderator, admin := f.register("moderator"), f.register("admin")
+	f.setRole("moderator", storage.RoleModerator)
+	f.setRole("admin", storage.RoleAdmin)
+	kinds := map[string]*conn{"anonymous": f.dial(), "account": login, "device": alice.conn, "moderator": moderator.conn, "admin": admin.conn}
 	allowed := map[qpcv1.Access]map[string]bool{
-		qpcv1.Access_ACCESS_OPEN:      {"anonymous": true, "account": true, "device": true},
-		qpcv1.Access_ACCESS_ACCOUNT:   {"account": true, "device": true},
+		qpcv1.Access_ACCESS_OPEN:      {"anonymous": true, "account": true, "device": true, "moderator": true, "admin": true},
+		qpcv1.Access_ACCESS_ACCOUNT:   {"account": true, "device": true, "moderator": true, "admin": true},
+		qpcv1.Access_ACCESS_ADMIN:     {"moderator": true, "admin": true},
 		qpcv1.Access_ACCESS_ANONYMOUS: {"anonymous": true},
 	}
 	for _, m := range wire.Methods() {
 		for kind, c := range kinds {
 			err := callEmpty(c, m)
-			refused := wire.CodeOf(err) == qpcv1.ErrorCode_ERROR_CODE_WRONG_CONNECTION
+			refused := wire.CodeOf(err) == qpcv1.ErrorCode_ERROR_CODE_WRONG_CONNECTION || wire.CodeOf(err) == qpcv1.ErrorCode_ERROR_CODE_ROLE_REQUIRED
 			if may := allowed[m.Access][kind]; !may && !refused {
 				t.Errorf("%s on the %s connection: %v", m.Name, kind, err)
 			} else if may && refused && kind != "account" && m.Access != qpcv1.Access_ACCESS_OPEN {
@@ -137,16 +143,29 @@ func TestAccessMatrix(t *testing.T) {
 		{&qpcv1.ListDevicesRequest{}, true},
 		{&qpcv1.EnrolDeviceRequest{}, true},
 		{&qpcv1.RevokeDeviceRequest{}, true},
+		{&qpcv1.ChangePasswordStartRequest{}, true},
+		{&qpcv1.ChangePasswordFinishRequest{}, true},
+		{&qpcv1.PutVaultRequest{}, true},
+		{&qpcv1.GetVaultRequest{}, true},
+		{&qpcv1.DeleteAccountRequest{}, true},
+		{&qpcv1.StoreBundleRequest{}, true},
+		{&qpcv1.DeleteBundleRequest{}, true},
 		{&qpcv1.SubscribeRequest{}, false},
 		{&qpcv1.FetchRequest{}, false},
 		{&qpcv1.AckRequest{}, false},
 		{&qpcv1.NewAddressRequest{Count: 1}, false},
+		{&qpcv1.PeekRequest{}, false},
+		{&qpcv1.RegisterPushRequest{}, false},
+		{&qpcv1.UnregisterPushRequest{}, false},
 		{&qpcv1.UploadKeyPackagesRequest{}, false},
 		{&qpcv1.CountKeyPackagesRequest{}, false},
 		{&qpcv1.UploadHybridKeyRequest{}, false},
+		{&qpcv1.IssueTokensRequest{}, false},
 		{&qpcv1.CreateUploadRequest{}, false},
 		{&qpcv1.UploadChunkRequest{}, false},
 		{&qpcv1.FinishUploadRequest{}, false},
+		{&qpcv1.ReportMessageRequest{}, false},
+		{&qpcv1.GetRoleRequest{}, false},
 	} {
 		m, _ := wire.MethodOf(tc.req)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -169,10 +188,11 @@ func callEmpty(c *conn, m wire.Method) error {
 func TestGarbageToEveryMethod(t *testing.T) {
 	f := start(t)
 	alice := f.register("alice")
+	f.setRole("alice", storage.RoleAdmin)
 	for _, m := range wire.Methods() {
 		t.Run(string(m.Name.Name()), func(t *testing.T) {
 			c := f.dialRaw(t)
-			if m.Access == qpcv1.Access_ACCESS_ACCOUNT {
+			if m.Access == qpcv1.Access_ACCESS_ACCOUNT || m.Access == qpcv1.Access_ACCESS_ADMIN {
 				c.authenticate(alice)
 			}
 			size := min(200, m.MaxPayload)

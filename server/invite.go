@@ -31,6 +31,8 @@ type Invite struct {
 	// UsesLeft is how many accounts can still be created with it.
 	UsesLeft int       `json:"uses_left"`
 	Expires  time.Time `json:"expires"`
+	// Role is what those who register with it become.
+	Role string `json:"role"`
 }
 
 func label(hash storage.InviteHash) string { return hex.EncodeToString(hash[:])[:labelDigits] }
@@ -43,7 +45,7 @@ func (s *Server) Invites(ctx context.Context) ([]Invite, error) {
 	}
 	all := make([]Invite, len(stored))
 	for i, invite := range stored {
-		all[i] = Invite{label(invite.Hash), invite.Uses, invite.Expires}
+		all[i] = Invite{label(invite.Hash), invite.Uses, invite.Expires, invite.Role.String()}
 	}
 	return all, nil
 }

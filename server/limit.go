@@ -45,13 +45,7 @@ func (s *Server) admit(ctx context.Context, p *wire.Peer, m wire.Method) error {
 // limit refuses a call where the caller's network or account has made too
 // many of its class.
 func (s *Server) limit(p *wire.Peer, m wire.Method) error {
-	subjects := []ratelimit.Subject{ratelimit.Network(p.RemoteAddr())}
-	if who, ok := p.Principal(); ok {
-		if account, err := identity.ParseAccountID(who.Account); err == nil {
-			subjects = append(subjects, ratelimit.Account(account))
-		}
-	}
-	wait := s.limiter.Allow(int32(m.Rate), subjects...)
+	wait := s.limiter.Allow(int32(m.Rate), subjectsOf(p)...)
 	if wait == 0 {
 		return nil
 	}
@@ -71,4 +65,20 @@ func (s *Server) limitLogin(name [16]byte) error {
 func (s *Server) refused(class, message string, wait time.Duration) error {
 	s.meters.limited.Add(1, class)
 	return &wire.Error{Code: qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED, Message: message, RetryAfter: wait}
+}
+
+// chargePosts counts further posts of a call that was let in as one.
+func (s *Server) chargePosts(p *wire.Peer, posts int) {
+	s.limiter.Charge(int32(qpcv1.RateClass_RATE_CLASS_POST), posts, subjectsOf(p)...)
+}
+
+// subjectsOf are those whose rates a peer's calls count to.
+func subjectsOf(p *wire.Peer) []ratelimit.Subject {
+	subjects := []ratelimit.Subject{ratelimit.Network(p.RemoteAddr())}
+	if who, ok := p.Principal(); ok {
+		if account, err := identity.ParseAccountID(who.Account); err == nil {
+			subjects = append(subjects, ratelimit.Account(account))
+		}
+	}
+	return subjects
 }

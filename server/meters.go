@@ -184,6 +184,20 @@ func (s meteredStore) Commit(ctx context.Context, c storage.Commit) (storage.Pos
 	return posted, err
 }
 
+func (s meteredStore) PostBatch(ctx context.Context, posts []storage.Post) []storage.PostOutcome {
+	outcomes := s.Store.PostBatch(ctx, posts)
+	for _, o := range outcomes {
+		s.meters.posted(o.Posted, o.Err)
+	}
+	return outcomes
+}
+
+func (s meteredStore) DeliverSealed(ctx context.Context, d storage.SealedDelivery) (storage.Posted, error) {
+	posted, err := s.Store.DeliverSealed(ctx, d)
+	s.meters.posted(posted, err)
+	return posted, err
+}
+
 func (m *meters) posted(p storage.Posted, err error) {
 	switch {
 	case err != nil:

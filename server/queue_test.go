@@ -322,3 +322,24 @@ func TestNumbersAtTheEndOfTheirRange(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+func TestPeek(t *testing.T) {
+	f := start(t)
+	alice := f.register("alice")
+	r := newRoom(f, alice)
+	peek := func() *qpcv1.PeekResponse { return must[qpcv1.PeekResponse](alice.conn, &qpcv1.PeekRequest{}) }
+	if got := peek(); got.Count != 0 || got.Bytes != 0 || got.OldestDay != 0 || got.LastSeq != 0 || got.AckedSeq != 0 {
+		t.Errorf("empty: %v", got)
+	}
+	for range 5 {
+		r.post(random(100))
+	}
+	must[qpcv1.AckResponse](alice.conn, &qpcv1.AckRequest{UpToSeq: 2})
+	got := peek()
+	if got.Count != 3 || got.Bytes < 300 || got.LastSeq != 5 || got.AckedSeq != 2 || got.OldestDay%86400 != 0 || got.OldestDay == 0 {
+		t.Errorf("got %v", got)
+	}
+	if again := peek(); again.Count != 3 {
+		t.Errorf("peeking took something in: %v", again)
+	}
+}

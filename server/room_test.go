@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"quicprochat/core/tokens"
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
@@ -64,7 +65,36 @@ func (r *room) postRequest(body *qpcv1.PostBody, key ed25519.PrivateKey) *qpcv1.
 
 func (r *room) commitRequest(body *qpcv1.CommitBody, key ed25519.PrivateKey) *qpcv1.CommitRequest {
 	raw, signature := signed(key, "qpc channel commit v1\x00", body)
-	return &qpcv1.CommitRequest{Body: raw, Signature: signature}
+	return &qpcv1.CommitRequest{Body: raw, Signature: signature, Tokens: r.f.tokens(len(body.Welcomes))}
+}
+
+// tokens makes send tokens as the server would issue them.
+func (f *fixture) tokens(n int) [][]byte {
+	f.t.Helper()
+	var all [][]byte
+	for n > 0 {
+		k, err := f.mint.Today()
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		batch, err := tokens.NewBatch(tokens.PublicKey{ID: k.ID(), Bytes: k.Public()}, min(n, tokens.MaxBatch))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		evaluated, proof, err := k.Evaluate(batch.Blinded())
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		list, err := batch.Finish(evaluated, proof)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		for _, token := range list {
+			all = append(all, token.Bytes())
+		}
+		n -= len(list)
+	}
+	return all
 }
 
 func (r *room) getRequest(epoch uint64, key ed25519.PrivateKey) *qpcv1.GetChannelRequest {

@@ -23,6 +23,9 @@ import (
 	"quicprochat/server/blob"
 	"quicprochat/server/bus"
 	"quicprochat/server/config"
+	"quicprochat/server/mint"
+	"quicprochat/server/moderation"
+	"quicprochat/server/push"
 	"quicprochat/server/queue"
 	"quicprochat/server/ratelimit"
 	"quicprochat/server/secrets"
@@ -84,7 +87,11 @@ type Server struct {
 	queues   *queue.Service
 	objects  blob.Objects
 	blobs    *blob.Service
-	router   *wire.Router
+	// moderation is also what commands on the server's files go through.
+	moderation *moderation.Service
+	pushes     *push.Service
+	mint       *mint.Mint
+	router     *wire.Router
 
 	tasks sync.WaitGroup
 	ended chan struct{}
@@ -186,6 +193,9 @@ func (s *Server) Start() error {
 	if s.cfg.Bus.URL != "" && s.openBus == nil {
 		return ErrNoBus
 	}
+	if err := s.moderation.Prepare(context.Background()); err != nil {
+		return err
+	}
 	socket, err := wire.Listen(s.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", s.cfg.Listen, err)
@@ -194,7 +204,11 @@ func (s *Server) Start() error {
 	s.addr, s.stop = socket.LocalAddr(), stop
 	s.tasks.Go(func() { s.serve(ctx, socket) })
 	s.tasks.Go(func() { s.tidy(ctx) })
+	s.tasks.Go(func() { s.pushes.Run(ctx) })
+	publisher := s.publisher()
+	s.tasks.Go(func() { publisher.Run(ctx) })
 	s.tasks.Go(func() { s.catchUp(ctx) })
+	s.tasks.Go(func() { s.moderation.Watch(ctx) })
 	s.tasks.Go(func() { s.watch(ctx) })
 	s.log.Info("server started", "listen", s.addr.String(), "version", version.Version, "registration", string(s.cfg.Registration))
 	return nil
@@ -216,6 +230,7 @@ func (s *Server) serveOptions() wire.ServeOptions {
 	return wire.ServeOptions{
 		Logger:      s.log,
 		Intercept:   s.admit,
+		Operator:    s.moderation.Authorize,
 		Explain:     s.explain,
 		Observer:    s.meters.observer(),
 		Connections: s.conns,
@@ -254,17 +269,26 @@ func (s *Server) linkPort() int {
 // returns its link. The server need not be started; another process may have
 // the same database open. ErrInviteTerms.
 func (s *Server) CreateInvite(ctx context.Context, uses int, ttl time.Duration) (link string, err error) {
+	return s.CreateRoleInvite(ctx, storage.RoleUser, uses, ttl)
+}
+
+// CreateRoleInvite is CreateInvite for accounts that get a role.
+func (s *Server) CreateRoleInvite(ctx context.Context, role storage.Role, uses int, ttl time.Duration) (link string, err error) {
 	if uses < 1 || ttl <= 0 {
 		return "", ErrInviteTerms
 	}
 	token := make([]byte, inviteTokenSize)
 	rand.Read(token)
-	err = s.store.CreateInvite(ctx, storage.Invite{Hash: auth.HashInvite(token), Uses: uses, Expires: s.now().Add(ttl)})
+	err = s.store.CreateInvite(ctx, storage.Invite{Hash: auth.HashInvite(token), Uses: uses, Expires: s.now().Add(ttl), Role: role})
 	if err != nil {
 		return "", fmt.Errorf("storing the invite: %w", err)
 	}
 	return s.Link(token), nil
 }
+
+// Moderation is for commands on accounts, which may work beside a server that
+// another process runs on the same data.
+func (s *Server) Moderation() *moderation.Service { return s.moderation }
 
 // Shutdown says goodbye to everybody, lets calls under way finish, and closes
 // the database and the bucket. When ctx ends first, it returns ctx's error and the rest goes

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"fmt"
@@ -9,18 +10,27 @@ import (
 	"quicprochat/core/version"
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/account"
 	"quicprochat/server/address"
 	"quicprochat/server/auth"
 	"quicprochat/server/blob"
 	"quicprochat/server/bus"
 	"quicprochat/server/channel"
 	"quicprochat/server/config"
+	"quicprochat/server/contact"
 	"quicprochat/server/device"
 	"quicprochat/server/keys"
+	"quicprochat/server/mint"
+	"quicprochat/server/moderation"
+	"quicprochat/server/names"
 	"quicprochat/server/node"
+	"quicprochat/server/push"
 	"quicprochat/server/queue"
 	"quicprochat/server/ratelimit"
+	"quicprochat/server/recovery"
+	"quicprochat/server/rendezvous"
 	"quicprochat/server/secrets"
+	"quicprochat/server/storage"
 	"quicprochat/server/user"
 )
 
@@ -41,20 +51,66 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 	s.blobs = blob.New(blob.Options{
 		Store: s.store, Objects: s.objects, QuotaKey: [32]byte(quotaKey), MaxSize: s.cfg.Limits.BlobSize, Now: s.now, Log: s.log,
 	})
+	hasher, err := names.NewHasher(k.Login)
+	if err != nil {
+		return err
+	}
+	recoveries, err := recovery.New(recovery.Options{
+		Store: s.store, OPAQUE: passwords, Names: hasher, Sessions: s.sessions, Now: s.now, Log: s.log,
+	})
+	if err != nil {
+		return fmt.Errorf("recovery: %w", err)
+	}
+	s.moderation, err = moderation.New(moderation.Options{
+		Store: s.store, Sessions: s.sessions, StorageKey: k.Storage, Now: s.now, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	if s.pushes, err = s.newPushes(k); err != nil {
+		return fmt.Errorf("push services: %w", err)
+	}
+	networkKey, err := hkdf.Key(sha256.New, k.Storage[:], nil, "qpc endpoint network v1", 32)
+	if err != nil {
+		return fmt.Errorf("network key: %w", err)
+	}
+	waker := wakers{b, s.pushes}
+	if s.mint, err = mint.New(k.Storage, s.now); err != nil {
+		return err
+	}
+	tokenQuotaKey, err := hkdf.Key(sha256.New, k.Storage[:], nil, "qpc token quota v1", 32)
+	if err != nil {
+		return fmt.Errorf("quota key: %w", err)
+	}
 	s.router = wire.NewRouter()
 	for _, service := range []interface{ Register(*wire.Router) }{
 		auth.New(auth.Options{
-			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, LimitLogin: s.limitLogin,
+			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, Names: hasher, LimitLogin: s.limitLogin,
 			Registration: func() config.Registration { return s.settings().Registration },
 			Sessions:     s.sessions, Now: s.now, Log: s.log,
 		}),
+		account.New(account.Options{
+			Store: s.store, OPAQUE: passwords, Names: hasher, Sessions: s.sessions, Now: s.now, Log: s.log,
+		}),
+		recoveries,
 		device.New(s.store, s.sessions, s.now),
 		keys.New(s.store, sealer, s.now),
-		user.New(s.store),
+		user.New(s.store, s.now),
 		s.queues,
-		channel.New(s.store, sealer, b, s.cfg.Limits.ChannelAddresses, s.now),
+		channel.New(channel.Options{
+			Store: s.store, Sealer: sealer, Waker: waker, Mint: s.mint, MaxAddresses: s.cfg.Limits.ChannelAddresses,
+			Charge: s.chargePosts, Now: s.now, Log: s.log,
+		}),
 		s.blobs,
-		node.New(s.store, s.info),
+		s.moderation,
+		s.pushes,
+		contact.New(contact.Options{
+			Store: s.store, Sealer: sealer, Waker: waker, Mint: s.mint, QuotaKey: [32]byte(tokenQuotaKey),
+			TokensPerDay: s.cfg.Limits.ContactTokensPerDay, Now: s.now,
+		}),
+		node.New(s.store, s.info, &node.Endpoints{
+			Store: s.store, NetworkKey: [32]byte(networkKey), Closed: s.cfg.Limits.Endpoints == 0, Now: s.now,
+		}),
 	} {
 		service.Register(s.router)
 	}
@@ -62,7 +118,28 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 	return nil
 }
 
-func (s *Server) info() *qpcv1.InfoResponse {
+func (s *Server) newPushes(k *secrets.Secrets) (*push.Service, error) {
+	return push.New(push.Options{
+		Store: s.store, Presence: s.queues, StorageKey: k.Storage, Disabled: !s.cfg.Push.Enabled,
+		Contact: s.cfg.Push.Contact, Networks: s.cfg.Push.Networks(), Now: s.now, Log: s.log,
+	})
+}
+
+// wakers tells what came into queues to those who are connected, and then to
+// those who wake the others.
+type wakers []channel.Waker
+
+func (w wakers) Wake(appended ...storage.Appended) {
+	for _, one := range w {
+		one.Wake(appended...)
+	}
+}
+
+func (s *Server) info() (*qpcv1.InfoResponse, error) {
+	key, err := s.mint.Public()
+	if err != nil {
+		return nil, err
+	}
 	modes := map[config.Registration]qpcv1.InfoResponse_Registration{
 		config.RegistrationOpen:   qpcv1.InfoResponse_REGISTRATION_OPEN,
 		config.RegistrationInvite: qpcv1.InfoResponse_REGISTRATION_INVITE,
@@ -74,6 +151,29 @@ func (s *Server) info() *qpcv1.InfoResponse {
 		Version:             version.Version,
 		Registration:        modes[settings.Registration],
 		MaxChannelAddresses: uint32(s.cfg.Limits.ChannelAddresses),
+		PushKey:             s.pushes.PublicKey(),
+		Rendezvous:          rendezvousOf(&s.cfg),
 		MaxBlobSize:         uint64(s.cfg.Limits.BlobSize),
+		TokenKey:            key,
+	}, nil
+}
+
+// rendezvousOf are the links that clients are told.
+func rendezvousOf(c *config.Config) []string {
+	var links []string
+	for _, link := range c.RendezvousLinks() {
+		links = append(links, link.String())
+	}
+	return links
+}
+
+// publisher leaves word at other servers where this one, which has started,
+// can be reached.
+func (s *Server) publisher() *rendezvous.Publisher {
+	key, _ := s.certs.own.PrivateKey.(crypto.Signer)
+	return &rendezvous.Publisher{
+		Key: key, At: s.cfg.RendezvousLinks(), Guess: s.cfg.PublicHost == "",
+		Where: func() ([]string, int) { return []string{s.cfg.LinkHost()}, s.linkPort() },
+		Now:   s.now, Log: s.log,
 	}
 }

@@ -94,5 +94,10 @@ func storageLimits(l config.Limits) storage.Limits {
 		UploadTTL:        l.UploadTTL,
 		BlobTTL:          l.BlobTTL,
 		BlobQuota:        l.BlobBytesPerDay,
+		ReportTTL:        storage.DefaultLimits().ReportTTL,
+		ReportsPerDay:    storage.DefaultLimits().ReportsPerDay,
+
+		Endpoints:           max(l.Endpoints, 1),
+		EndpointsPerNetwork: l.EndpointsPerNetwork,
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"quicprochat/core/client"
 	"quicprochat/server"
 	"quicprochat/server/config"
+	"quicprochat/server/storage/postgres/postgrestest"
 )
 
 // patience is how long a test waits for something that must happen. It is
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(victimEnv) != "" {
 		os.Exit(runVictim(os.Stdin, os.Stdout))
 	}
-	os.Exit(m.Run())
+	os.Exit(postgrestest.Main(m))
 }
 
 // world is a server and the people on it.

@@ -9,6 +9,7 @@ import (
 	"github.com/skip2/go-qrcode"
 
 	"quicprochat/server/config"
+	"quicprochat/server/storage"
 )
 
 // inviteTerms say what a new invite allows.
@@ -20,7 +21,8 @@ type inviteTerms struct {
 type inviteCmd struct {
 	settings
 	inviteTerms
-	QR bool `name:"qr" help:"Show the link as a QR code, too."`
+	Role string `enum:"user,moderator,admin" default:"user" help:"What those who register with the link become: ${enum}."`
+	QR   bool   `name:"qr" help:"Show the link as a QR code, too."`
 }
 
 // Run prints the link alone on standard output.
@@ -32,7 +34,11 @@ func (cmd *inviteCmd) Run(c *console) error {
 	if !isSetUp(cfg) {
 		return fmt.Errorf("there is no server in %s: set one up with \"qpc-server quickstart\", or name its folder", cfg.DataDir)
 	}
-	link, err := makeLink(cfg, cmd.inviteTerms)
+	role, err := storage.ParseRole(cmd.Role)
+	if err != nil {
+		return err
+	}
+	link, err := makeRoleLink(cfg, cmd.inviteTerms, role)
 	if err != nil {
 		return err
 	}
@@ -43,9 +49,18 @@ func (cmd *inviteCmd) Run(c *console) error {
 	return nil
 }
 
-// makeLink opens the server of cfg beside one that may be running, and stores
-// an invite in it where its mode of registration asks for one.
+// makeLink is makeRoleLink for users.
 func makeLink(cfg config.Config, terms inviteTerms) (link string, err error) {
+	return makeRoleLink(cfg, terms, storage.RoleUser)
+}
+
+// makeRoleLink opens the server of cfg beside one that may be running, and
+// stores an invite in it where its mode of registration, or the role, asks for
+// one.
+func makeRoleLink(cfg config.Config, terms inviteTerms, role storage.Role) (link string, err error) {
+	if cfg.Registration == config.RegistrationClosed && role != storage.RoleUser {
+		return "", fmt.Errorf("registration is closed, so no link can make a new %s: \"qpc-server user role NAME %s\" makes one of somebody who is there", role, role)
+	}
 	if cfg.LinkPort() == 0 {
 		return "", fmt.Errorf("listen = %q takes any free port: set public_port, so that a link can name one", cfg.Listen)
 	}
@@ -54,8 +69,8 @@ func makeLink(cfg config.Config, terms inviteTerms) (link string, err error) {
 		return "", err
 	}
 	defer func() { err = shutdown(s, err) }()
-	if cfg.Registration == config.RegistrationInvite {
-		return s.CreateInvite(context.Background(), terms.Uses, terms.TTL)
+	if cfg.Registration == config.RegistrationInvite || role != storage.RoleUser {
+		return s.CreateRoleInvite(context.Background(), role, terms.Uses, terms.TTL)
 	}
 	return s.Link(nil), nil
 }

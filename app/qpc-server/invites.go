@@ -42,7 +42,11 @@ func (cmd *inviteListCmd) Run(c *console) error {
 			fmt.Fprintln(c.out, "There is no invite that can be used.")
 		}
 		for _, i := range invites {
-			fmt.Fprintf(c.out, "%s  for %d account(s) until %s\n", i.Label, i.UsesLeft, i.Expires.Local().Format("2 January 2006 15:04"))
+			line := fmt.Sprintf("%s  for %d account(s) until %s", i.Label, i.UsesLeft, i.Expires.Local().Format("2 January 2006 15:04"))
+			if i.Role != storage.RoleUser.String() {
+				line += ", who will be " + i.Role
+			}
+			fmt.Fprintln(c.out, line)
 		}
 		return nil
 	})

@@ -17,6 +17,9 @@ type cli struct {
 	Check        checkCmd        `cmd:"" help:"Say what is wrong with the server's set-up, in words."`
 	Stats        statsCmd        `cmd:"" help:"Say how much the server keeps. Names nobody."`
 	Invite       inviteCmds      `cmd:"" help:"Make, list and revoke invite links. Works while the server runs."`
+	User         userCmd         `cmd:"" help:"Look at accounts and their roles. Works while the server runs."`
+	Ban          banCmd          `cmd:"" help:"Keep an account out. Works while the server runs."`
+	Unban        unbanCmd        `cmd:"" help:"Let an account in again. Works while the server runs."`
 	Backup       backupCmd       `cmd:"" help:"Write everything into one file, while the server runs."`
 	Restore      restoreCmd      `cmd:"" help:"Bring a backup back into an empty folder."`
 	Verify       verifyCmd       `cmd:"" help:"Look through the server's data, or a backup, for damage. Works while the server runs."`

@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"quicprochat/server"
 	"quicprochat/server/config"
+	"quicprochat/server/storage"
 )
 
 type quickstartCmd struct {
@@ -44,7 +46,7 @@ func (cmd *quickstartCmd) Run(c *console) error {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
-	link, err := makeLink(cfg, cmd.inviteTerms)
+	links, err := cmd.makeLinks(cfg)
 	if err != nil {
 		return err
 	}
@@ -58,7 +60,7 @@ func (cmd *quickstartCmd) Run(c *console) error {
 	if err := cmd.setUpService(c, path, cfg); err != nil {
 		return err
 	}
-	return cmd.showLink(c, cfg, link)
+	return cmd.showLinks(c, cfg, links)
 }
 
 func (cmd *quickstartCmd) newConfig(environ []string) (config.Config, error) {
@@ -131,15 +133,46 @@ func reach(cfg config.Config) string {
 	return text + "\"qpc-server check\" looks everything over, and says in words what is wrong.\n"
 }
 
-func (cmd *quickstartCmd) showLink(c *console, cfg config.Config, link string) error {
-	if cfg.Registration == config.RegistrationInvite {
-		until := time.Now().Add(cmd.TTL).Format("2 January 2006 15:04")
-		fmt.Fprintf(c.out, "\nInvite link, for %d account(s) until %s:\n\n  %s\n\n", cmd.Uses, until, link)
-	} else {
-		fmt.Fprintf(c.out, "\nLink to this server:\n\n  %s\n\n", link)
+// firstLinks are the links of a new server; empty ones are not needed.
+type firstLinks struct {
+	// admin makes whoever registers with it, once, the administrator.
+	admin string
+	// others is for everybody else.
+	others string
+}
+
+func (cmd *quickstartCmd) makeLinks(cfg config.Config) (links firstLinks, err error) {
+	if cmd.Uses < 1 || cmd.TTL <= 0 {
+		return links, server.ErrInviteTerms
+	}
+	if cfg.Registration != config.RegistrationClosed {
+		links.admin, err = makeRoleLink(cfg, inviteTerms{Uses: 1, TTL: cmd.TTL}, storage.RoleAdmin)
+		if err != nil {
+			return links, err
+		}
+	}
+	if cfg.Registration != config.RegistrationInvite || cmd.Uses > 1 {
+		links.others, err = makeLink(cfg, inviteTerms{Uses: cmd.Uses - 1, TTL: cmd.TTL})
+	}
+	return links, err
+}
+
+func (cmd *quickstartCmd) showLinks(c *console, cfg config.Config, links firstLinks) error {
+	until := time.Now().Add(cmd.TTL).Format("2 January 2006 15:04")
+	last := links.admin
+	if links.admin != "" {
+		fmt.Fprintf(c.out, "\nYour own link, for one account until %s, which will administer the server:\n\n  %s\n\n", until, links.admin)
+	}
+	if links.others != "" {
+		last = links.others
+		what := "Link to this server, for everybody"
+		if cfg.Registration == config.RegistrationInvite {
+			what = fmt.Sprintf("Invite link, for %d more account(s) until %s", cmd.Uses-1, until)
+		}
+		fmt.Fprintf(c.out, "\n%s:\n\n  %s\n\n", what, links.others)
 	}
 	if !cmd.NoQR {
-		if err := printQR(c, link); err != nil {
+		if err := printQR(c, last); err != nil {
 			return err
 		}
 	}

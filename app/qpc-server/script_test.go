@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"quicprochat/core/client"
 	"quicprochat/server/storage/postgres/postgrestest"
 )
 
@@ -71,6 +73,7 @@ func runScripts(t *testing.T, dir string, setUp func(*testscript.Env) error) {
 			env.Setenv("XDG_DATA_HOME", env.WorkDir+"/home/.local/share")
 			port, err := freePort()
 			env.Setenv("PORT", strconv.Itoa(port))
+			env.Values[accountsKey{}] = make(map[string]*client.Client)
 			return errors.Join(err, setUp(env))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -82,6 +85,7 @@ func runScripts(t *testing.T, dir string, setUp func(*testscript.Env) error) {
 			"set-store":  scriptSetStore,
 			"save-link":  scriptSave(`qpc://\S+`),
 			"save-label": scriptSave(`(?m)^[0-9a-f]{8}`),
+			"register":   scriptRegister,
 		},
 	})
 }
@@ -157,6 +161,52 @@ func scriptEdit(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o644))
 }
 
+// scriptRegister: register LINKFILE NAME registers an account, which stays
+// connected until the script ends; with "! register" it must be refused. Later,
+// register NAME STATE waits until its connection is online, or banned.
+func scriptRegister(ts *testscript.TestScript, neg bool, args []string) {
+	accounts := ts.Value(accountsKey{}).(map[string]*client.Client)
+	if c := accounts[args[0]]; c != nil {
+		awaitConnection(ts, c, args[1])
+		return
+	}
+	link, err := client.ParseLink(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	o := client.Options{Dir: ts.MkAbs("profile-" + args[1]), DeviceName: "test", Cost: client.CheapForTests()}
+	c, err := client.Register(context.Background(), o, link, args[1], "seven gulls over the harbour")
+	if neg {
+		if err == nil {
+			ts.Fatalf("%s was registered", args[1])
+		}
+		return
+	}
+	ts.Check(err)
+	accounts[args[1]] = c
+	ts.Defer(func() { _ = c.Close() })
+}
+
+// accountsKey is where a script has its clients.
+type accountsKey struct{}
+
+// awaitConnection waits for what the server makes of a client.
+func awaitConnection(ts *testscript.TestScript, c *client.Client, state string) {
+	events, cancel := c.Subscribe()
+	defer cancel()
+	timeout := time.After(30 * time.Second)
+	for {
+		c.Reconnect() // a banned client takes its time
+		now := c.Connection()
+		if state == "online" && now.State == client.Online || state == "banned" && errors.Is(now.Err, client.ErrBanned) {
+			return
+		}
+		select {
+		case <-events:
+		case <-timeout:
+			ts.Fatalf("the connection is %v: %v", now.State, now.Err)
+		}
+	}
+}
+
 // scriptSave: save-... FILE NAME puts what matches the pattern into a variable.
 func scriptSave(pattern string) func(*testscript.TestScript, bool, []string) {
 	re := regexp.MustCompile(pattern)
@@ -171,7 +221,11 @@ func scriptSave(pattern string) func(*testscript.TestScript, bool, []string) {
 
 // scriptSetStore: set-store FILE URL changes store.url in a configuration.
 func scriptSetStore(ts *testscript.TestScript, _ bool, args []string) {
-	line := regexp.MustCompile(`(?m)^url = .*$`)
-	text := line.ReplaceAllLiteralString(ts.ReadFile(args[0]), "url = "+strconv.Quote(args[1]))
+	old := ts.ReadFile(args[0])
+	line := regexp.MustCompile(`(?ms)^\[store\]$.*?^(url = [^\n]*)$`).FindStringSubmatchIndex(old)
+	if line == nil {
+		ts.Fatalf("%s has no store.url", args[0])
+	}
+	text := old[:line[2]] + "url = " + strconv.Quote(args[1]) + old[line[3]:]
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }

@@ -20,6 +20,9 @@ type conversationLine struct {
 	Unread  int       `json:"unread"`
 	Preview string    `json:"preview"`
 	Last    time.Time `json:"last"`
+	Muted   bool      `json:"muted"`
+	Pinned  bool      `json:"pinned"`
+	Blocked bool      `json:"blocked"`
 }
 
 func (s *session) printConversation(c client.Conversation) error {
@@ -35,7 +38,17 @@ func (s *session) printConversation(c client.Conversation) error {
 	if c.State != client.StateActive {
 		text += "  (" + stateName(c.State) + ")"
 	}
-	return s.print(conversationLine{id, kind, c.Title, stateName(c.State), c.Unread, c.Preview, c.LastActivity}, text)
+	for _, flag := range []struct {
+		on   bool
+		text string
+	}{{c.Pinned, "pinned"}, {c.Muted, "muted"}, {c.Blocked, "blocked"}} {
+		if flag.on {
+			text += "  (" + flag.text + ")"
+		}
+	}
+	return s.print(conversationLine{
+		id, kind, c.Title, stateName(c.State), c.Unread, c.Preview, c.LastActivity, c.Muted, c.Pinned, c.Blocked,
+	}, text)
 }
 
 func stateName(state client.ConversationState) string {
@@ -104,6 +117,9 @@ type listCommand struct{}
 func (listCommand) Run(s *session) error {
 	c, err := s.online()
 	if err != nil {
+		return err
+	}
+	if err := s.share(); err != nil {
 		return err
 	}
 	all, err := c.Conversations(s.ctx)

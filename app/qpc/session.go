@@ -102,18 +102,33 @@ func sentence(err error) string {
 // one is asked for twice. It never comes from an argument, which other
 // processes could read.
 func (s *session) password(isNew bool) (string, error) {
-	if s.PasswordFile != "" {
-		return firstLine(s.PasswordFile)
+	return secret{
+		file: s.PasswordFile, env: "QPC_PASSWORD", prompt: "Password: ", twice: isNew,
+		missing: "There is no password: set QPC_PASSWORD, give --password-file, or run this in a terminal.",
+	}.read()
+}
+
+// secret is something that never comes from an argument, and where it comes
+// from instead.
+type secret struct {
+	file, env, prompt string
+	twice             bool // a person types it twice
+	missing           string
+}
+
+func (s secret) read() (string, error) {
+	if s.file != "" {
+		return firstLine(s.file)
 	}
-	if p, ok := os.LookupEnv("QPC_PASSWORD"); ok {
+	if p, ok := os.LookupEnv(s.env); ok {
 		return p, nil
 	}
 	stdin := int(os.Stdin.Fd())
 	if !term.IsTerminal(stdin) {
-		return "", notice("There is no password: set QPC_PASSWORD, give --password-file, or run this in a terminal.")
+		return "", notice(s.missing)
 	}
-	first, err := ask(stdin, "Password: ")
-	if err != nil || !isNew {
+	first, err := ask(stdin, s.prompt)
+	if err != nil || !s.twice {
 		return first, err
 	}
 	second, err := ask(stdin, "The same again: ")

@@ -49,7 +49,7 @@ func desktop(profile, mode, script string) error {
 	toolkit := app.NewWithID(appID(profile))
 	toolkit.SetIcon(theme.AppIcon())
 	toolkit.Settings().SetTheme(theme.New(theme.ParseMode(mode)))
-	sdk := controller.Profile{Options: client.Options{Dir: profile, DeviceName: name, Logger: log}}
+	sdk := ownerSDK{controller.Profile{Options: client.Options{Dir: profile, DeviceName: name, Logger: log}}, hosted}
 	screens := controller.NewApp(controller.NewLoop(fyne.Do), sdk, hosted, prefs)
 	screens.Version = version.Version
 	quit := quitter(toolkit, screens, hosted, log)

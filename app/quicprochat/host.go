@@ -33,6 +33,7 @@ type host struct {
 
 	mu     sync.Mutex
 	server *server.Server
+	owner  *owner // nil until a profile is open
 }
 
 // newHost makes the host of a profile; its data lies beside the profile's.
@@ -64,6 +65,7 @@ func (h *host) Resume(context.Context) error {
 		return err
 	}
 	h.server = s
+	h.promote(s)
 	return nil
 }
 

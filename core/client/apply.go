@@ -12,6 +12,9 @@ import (
 func (t *transaction) apply(staged *mls.StagedCommit, merge func() error, seq uint64) error {
 	v := t.v
 	committer, ok := v.group.Member(staged.Committer)
+	if staged.External && len(staged.Removed) == 1 {
+		committer, ok = staged.Removed[0], true // it stays who it was
+	}
 	if !ok {
 		return errNotCertified
 	}
@@ -109,6 +112,9 @@ type story struct {
 // tellStory reads from a commit, before it is merged, what it does.
 func (v *conversation) tellStory(staged *mls.StagedCommit, actor AccountID, n notes) (*story, error) {
 	s := &story{created: n.Creating}
+	if staged.External {
+		return s, nil // a device came back: nothing has changed for people
+	}
 	after := make(map[AccountID]int)
 	for _, m := range staged.Added {
 		leaf, err := readLeaf(m.LeafNode)

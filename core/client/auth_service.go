@@ -122,6 +122,16 @@ func queueAddressOf(leaf *mls.LeafNode) string {
 	return string(m.QueueAddress)
 }
 
+// certificateOf is the device certificate of a leaf that has been validated.
+func certificateOf(leaf *mls.LeafNode) []byte {
+	data, _ := leaf.Extension(extLeafState)
+	var m qpcv1.LeafState
+	if proto.Unmarshal(data, &m) != nil {
+		return nil
+	}
+	return m.DeviceCertificate
+}
+
 // accountOf is the account of a member, whose leaf has been validated.
 func accountOf(leaf *mls.LeafNode) (AccountID, error) {
 	c, err := identity.ParseCredential(leaf.Credential.Identity)

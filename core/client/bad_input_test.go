@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"quicprochat/core/franking"
 	"quicprochat/core/identity"
 	"quicprochat/core/mls"
 	qpcv1 "quicprochat/proto/qpc/v1"
@@ -148,7 +149,11 @@ func TestMaliciousPosts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return func(g *mls.Group) ([]byte, error) { return g.Seal(data, nil) }
+		franked, err := franking.Seal(mallory.self.signer, mallory.self.account(), data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func(g *mls.Group) ([]byte, error) { return g.Seal(franked, nil) }
 	}
 	body := func(s string) *qpcv1.Content_Text { return &qpcv1.Content_Text{Text: &qpcv1.Text{Body: s}} }
 	r := random16()
@@ -157,7 +162,7 @@ func TestMaliciousPosts(t *testing.T) {
 		func(g *mls.Group) ([]byte, error) { return g.Seal([]byte{0xff, 0xff}, nil) },
 		func(g *mls.Group) ([]byte, error) { return g.Seal(nil, nil) },
 		content(&qpcv1.Content{MessageId: r[:15], Body: body("short id")}),
-		content(&qpcv1.Content{MessageId: r[:], Body: body(strings.Repeat("x", maxText+1))}),
+		content(&qpcv1.Content{MessageId: r[:], Body: body(strings.Repeat("x", franking.MaxText+1))}),
 		content(&qpcv1.Content{MessageId: r[:]}),
 		func(g *mls.Group) ([]byte, error) { return g.ProposeUpdate(nil) },
 		func(g *mls.Group) ([]byte, error) { return g.Propose(mls.RemoveProposal(1)) },

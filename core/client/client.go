@@ -29,19 +29,26 @@ func ParseLink(s string) (Link, error) { return wire.ParseLink(s) }
 // Client is one device of one account. Its methods may be called from any
 // goroutine.
 type Client struct {
+	opts   Options
 	log    *slog.Logger
 	now    func() time.Time
 	vault  *vault.Vault
 	self   *profile
 	groups mls.Config
 	people *people
+	shared *sharedSettings
 	events subscribers
 	status *status
 	inbox  *inbox
 	acks   *acks
+	wallet wallet
+	// answers counts what this device has answered to those who want to come back.
+	answers answerLimit
 
 	account   *connection // authenticated: the own queue, keys and devices
 	anonymous *connection // never authenticated: everything about others
+	route     *route      // where the server is
+	posts     *posts
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -51,6 +58,8 @@ type Client struct {
 	signing  sync.RWMutex  // held for reading while a new group is signed
 	keys     sync.Mutex    // held while KeyPackages are made
 	starting sync.Mutex    // held while a direct chat is started
+	password sync.Mutex    // held while the password is changed
+	sharing  sync.Mutex    // held while settings are shared
 	start    chan struct{} // wakes maintenance
 
 	mu            sync.Mutex
@@ -62,13 +71,13 @@ type Client struct {
 //
 // Errors: ErrNoProfile, ErrVaultPassword, ErrProfileInUse, ErrProfileCorrupt.
 func Open(ctx context.Context, o Options, password string) (*Client, error) {
-	o = o.withDefaults()
+	o, password = o.withDefaults(), identity.NormalizePassword(password)
 	v, err := openVault(o.vaultDir(), password, o.vaultOptions())
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{
-		log: o.Logger, now: o.Now, vault: v,
+		opts: o, log: o.Logger, now: o.Now, vault: v,
 		conversations: make(map[ConversationID]*conversation),
 		start:         make(chan struct{}, 1),
 	}
@@ -76,6 +85,9 @@ func Open(ctx context.Context, o Options, password string) (*Client, error) {
 		return nil, errors.Join(err, v.Close())
 	}
 	c.run()
+	if v.Staged() {
+		c.settleLater(password)
+	}
 	return c, nil
 }
 
@@ -91,14 +103,25 @@ func (c *Client) load(tx *vault.Tx) error {
 		return err
 	}
 	c.people = newPeople(self.account(), contacts)
+	if c.shared, err = loadShared(tx); err != nil {
+		return err
+	}
 	c.groups = mls.Config{Auth: authService{c.people}, Now: c.now}
 	c.status = newStatus(c.events.publish)
+	if c.route, err = loadRoute(tx, self.link); err != nil {
+		return err
+	}
 	cursor, err := tx.Setting(settingCursor)
 	if err != nil && !errors.Is(err, vault.ErrNotFound) {
 		return err
 	}
 	if len(cursor) == 8 {
 		c.status.cursor = binary.BigEndian.Uint64(cursor)
+	}
+	if _, err := tx.Setting(settingBanned); err == nil {
+		c.status.isBanned = true
+	} else if !errors.Is(err, vault.ErrNotFound) {
+		return err
 	}
 	return c.loadConversations(tx)
 }
@@ -133,16 +156,26 @@ func (c *Client) run() {
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.inbox, c.acks = newInbox(), newAcks()
 	c.account = newConnection(c.now, c.dialAccount, func(s ConnectionChanged) {
+		c.heedBan(s)
 		c.status.setAccount(s)
 		switch {
 		case s.State == Online:
+			c.shared.sharedAt(time.Time{})
 			wake(c.start)
 			c.acks.put(c.status.position()) // what an earlier connection could not
-		case errors.Is(s.Err, ErrDeviceRevoked):
-			c.spawn(c.failMessages)
+		case s.final():
+			if why := c.status.ended(); why != nil {
+				c.spawn(func() { c.failMessages(why) })
+			}
 		}
 	})
-	c.anonymous = newConnection(c.now, c.dialAnonymous, c.status.setAnonymous)
+	c.anonymous = newConnection(c.now, c.dialAnonymous, func(s ConnectionChanged) {
+		c.status.setAnonymous(s)
+		if s.State == Online && c.status.banned() { // since it was dialled
+			c.anonymous.drop()
+		}
+	})
+	c.posts = &posts{call: c.anonymous.once, spawn: c.spawn}
 	c.status.setAccount(ConnectionChanged{State: Connecting})
 	c.status.setAnonymous(ConnectionChanged{State: Connecting})
 	c.work.Go(func() { c.account.run(c.ctx) })
@@ -185,8 +218,8 @@ func (c *Client) Me() Me {
 	}
 }
 
-// Link is the server's link, without a token.
-func (c *Client) Link() Link { return c.self.link }
+// Link is the server's link, without a token: where it was reached last.
+func (c *Client) Link() Link { return c.route.current() }
 
 // Subscribe returns a channel of events and a function that ends the
 // subscription and closes the channel. Close closes it too.

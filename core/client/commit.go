@@ -3,13 +3,11 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
 
 	"quicprochat/core/mls"
-	"quicprochat/core/seal"
 	"quicprochat/core/vault"
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
@@ -42,6 +40,12 @@ func (v *conversation) commit(ctx context.Context, want intent) error {
 	defer v.giveBack()
 	for range maxCommitAttempts {
 		out, mine, err := v.stage(ctx, want)
+		if short, ok := errors.AsType[*shortOfTokens](err); ok {
+			if err := v.c.ensureTokens(ctx, short.want); err != nil {
+				return v.c.closedOr(err)
+			}
+			continue
+		}
 		if err != nil || out == nil {
 			return v.c.closedOr(err)
 		}
@@ -81,7 +85,9 @@ func (v *conversation) stage(ctx context.Context, want intent) (out *outgoing, m
 		return nil, false, err
 	}
 	out = newOutgoing(item, false)
-	err = v.write(ctx, func(t *transaction) error { return t.enqueue(out) })
+	err = v.write(ctx, func(t *transaction) error {
+		return errors.Join(t.pay(out, len(p.newcomers)), t.enqueue(out))
+	})
 	if err != nil {
 		return nil, false, err
 	}
@@ -140,9 +146,11 @@ func (v *conversation) addressees(body *qpcv1.CommitBody, staged *mls.StagedComm
 	}
 	expires := v.c.now().Add(welcomeLifetime)
 	for _, n := range newcomers {
-		sealed, err := seal.SealFirstContact(n.hybridKey, v.c.self.signer, v.c.self.certificate.Raw, staged.Welcome, n.ref, expires)
+		sealed, err := v.c.sealContact(n.hybridKey, &qpcv1.ContactBody{Body: &qpcv1.ContactBody_Invitation{
+			Invitation: &qpcv1.Invitation{Welcome: staged.Welcome, KeyPackageRef: n.ref},
+		}}, expires)
 		if err != nil {
-			return fmt.Errorf("client: seal welcome: %w", err)
+			return err
 		}
 		body.AddAddresses = append(body.AddAddresses, n.queueAddress)
 		body.Welcomes = append(body.Welcomes, &qpcv1.AddressedWelcome{Address: n.queueAddress, Sealed: sealed})

@@ -20,7 +20,7 @@ const (
 // dialAccount connects, proves which device this is, and subscribes to its
 // queue from where the vault ends.
 func (c *Client) dialAccount(ctx context.Context) (*wire.Conn, error) {
-	conn, err := wire.Dial(ctx, c.self.link, wire.DialOptions{
+	conn, err := c.dial(ctx, wire.DialOptions{
 		OnPush: c.pushed, KeepAlive: keepAlive, IdleTimeout: idleTimeout,
 	})
 	if err != nil {
@@ -33,19 +33,23 @@ func (c *Client) dialAccount(ctx context.Context) (*wire.Conn, error) {
 }
 
 func (c *Client) introduceDevice(ctx context.Context, conn *wire.Conn) error {
+	if err := c.authenticate(ctx, conn); err != nil {
+		return err
+	}
+	return c.subscribe(ctx, conn)
+}
+
+// authenticate proves which device this is.
+func (c *Client) authenticate(ctx context.Context, conn *wire.Conn) error {
 	exporter, err := conn.Exporter()
 	if err != nil {
 		return err
 	}
 	account, device := c.self.account(), c.self.certificate.DeviceID()
-	err = conn.Call(ctx, &qpcv1.AuthenticateRequest{
+	return conn.Call(ctx, &qpcv1.AuthenticateRequest{
 		AccountId: account.Bytes(), DeviceId: device.Bytes(),
 		Signature: identity.SignDeviceAuth(c.self.signer, account, device, exporter),
 	}, new(qpcv1.AuthenticateResponse))
-	if err != nil {
-		return err
-	}
-	return c.subscribe(ctx, conn)
 }
 
 func (c *Client) subscribe(ctx context.Context, conn *wire.Conn) error {
@@ -66,8 +70,12 @@ func (c *Client) subscribe(ctx context.Context, conn *wire.Conn) error {
 	return nil
 }
 
-// dialAnonymous connects and says nothing about who this is.
+// dialAnonymous connects and says nothing about who this is. The server cannot
+// tell a banned account there: it is this client that keeps to the ban.
 func (c *Client) dialAnonymous(ctx context.Context) (*wire.Conn, error) {
-	conn, err := wire.Dial(ctx, c.self.link, wire.DialOptions{KeepAlive: keepAlive, IdleTimeout: idleTimeout})
+	if c.status.banned() {
+		return nil, ErrBanned
+	}
+	conn, err := c.dial(ctx, wire.DialOptions{KeepAlive: keepAlive, IdleTimeout: idleTimeout})
 	return conn, fromWire(err)
 }

@@ -20,6 +20,8 @@ const (
 	callTimeout = 20 * time.Second
 	firstRetry  = 200 * time.Millisecond
 	lastRetry   = 30 * time.Second
+	// bannedRetry is the wait of a banned account before it asks again.
+	bannedRetry = 5 * time.Minute
 	// manyFailures is after how many the wait is lastRetry.
 	manyFailures = 8
 	// pause is the wait after a server's failure that names no other.
@@ -67,6 +69,9 @@ func (n *connection) run(ctx context.Context) {
 			if replaced(err) {
 				failures = manyFailures
 			}
+			if deleted(err) {
+				err = errors.Join(ErrAccountDeleted, err)
+			}
 		}
 		if ctx.Err() != nil {
 			return
@@ -94,9 +99,10 @@ func (n *connection) attempt(ctx context.Context) (*wire.Conn, error) {
 }
 
 // wait is longer after each failure, and random so that a server that comes
-// back is not met by everybody at once. A revoked device only tries when asked.
+// back is not met by everybody at once. A device that will never be let in only
+// tries when asked.
 func (n *connection) wait(ctx context.Context, err error, failures int) {
-	if errors.Is(err, ErrDeviceRevoked) {
+	if isFinal(err) {
 		n.report(ConnectionChanged{State: Offline, Err: err})
 		select {
 		case <-n.nudge:
@@ -105,6 +111,11 @@ func (n *connection) wait(ctx context.Context, err error, failures int) {
 		return
 	}
 	delay := min(firstRetry<<min(failures, manyFailures), lastRetry)
+	if said, ok := errors.AsType[*wire.Error](err); ok && errors.Is(err, ErrBanned) {
+		if delay = bannedRetry; said.RetryAfter > 0 {
+			delay = min(delay, max(said.RetryAfter, firstRetry))
+		}
+	}
 	delay = delay/2 + jitter(delay/2)
 	n.report(ConnectionChanged{State: Offline, Err: err, Retry: n.now().Add(delay)})
 	timer := time.NewTimer(delay)
@@ -134,6 +145,13 @@ func (n *connection) set(conn *wire.Conn) {
 	case n.conn != nil:
 		n.conn = nil
 		n.up = make(chan struct{})
+	}
+}
+
+// drop ends the present connection, so that it is made anew.
+func (n *connection) drop() {
+	if conn, _ := n.current(); conn != nil {
+		_ = conn.Close()
 	}
 }
 

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,13 +12,14 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"quicprochat/core/franking"
 	"quicprochat/core/identity"
+	"quicprochat/core/mls"
+	"quicprochat/core/vault"
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
 const (
-	// maxText is the longest text of a message, in bytes.
-	maxText = 64 << 10
 	// maxTitle is the longest title of a group, in bytes.
 	maxTitle = 128
 	// maxAdmins bounds what a GroupState may list.
@@ -39,40 +41,51 @@ type text struct {
 	body   string
 }
 
-func (t text) marshal() ([]byte, error) {
-	return proto.Marshal(&qpcv1.Content{
+// marshal serialises the text as application data, with the proof that this
+// device of the account wrote it.
+func (t text) marshal(device ed25519.PrivateKey, account AccountID) ([]byte, error) {
+	content, err := proto.Marshal(&qpcv1.Content{
 		MessageId: t.id[:],
 		SentAt:    uint64(t.sentAt.UnixMilli()),
 		Body:      &qpcv1.Content_Text{Text: &qpcv1.Text{Body: t.body}},
 	})
+	if err != nil {
+		return nil, err
+	}
+	return franking.Seal(device, account, content)
 }
 
-// parseText decodes the application data of a member, who may write anything.
-func parseText(data []byte) (text, error) {
-	var m qpcv1.Content
-	if err := proto.Unmarshal(data, &m); err != nil {
-		return text{}, fmt.Errorf("%w: %w", errContent, err)
-	}
-	if len(m.MessageId) != len(MessageID{}) {
-		return text{}, fmt.Errorf("%w: message id of %d bytes", errContent, len(m.MessageId))
-	}
-	body, ok := m.Body.(*qpcv1.Content_Text)
-	if !ok {
-		return text{}, fmt.Errorf("%w: not a text", errContent)
-	}
-	if err := checkText(body.Text.GetBody()); err != nil {
+// parseText decodes a serialised Content of a member, who may write anything.
+func parseText(content []byte) (text, error) {
+	m, err := franking.ParseContent(content)
+	if err != nil {
 		return text{}, fmt.Errorf("%w: %w", errContent, err)
 	}
 	const maxMillis = 253402300799_000 // end of the year 9999
 	return text{
 		id:     MessageID(m.MessageId),
 		sentAt: time.UnixMilli(int64(min(m.SentAt, maxMillis))),
-		body:   body.Text.Body,
+		body:   m.GetText().GetBody(),
 	}, nil
 }
 
+// openText decodes the application data of a member and makes sure that a report
+// could prove it: what nobody could be shown, nobody is shown.
+func openText(sender AccountID, a *mls.Application) (text, vault.Evidence, error) {
+	franked, err := franking.Open(a.SenderLeaf.SignatureKey, sender, a.Data)
+	if err != nil {
+		return text{}, vault.Evidence{}, fmt.Errorf("%w: %w", errContent, err)
+	}
+	t, err := parseText(franked.Content)
+	if err != nil {
+		return text{}, vault.Evidence{}, err
+	}
+	proof, err := proto.Marshal(franked)
+	return t, vault.Evidence{Proof: proof, Certificate: certificateOf(a.SenderLeaf)}, err
+}
+
 func checkText(s string) error {
-	if strings.TrimSpace(s) == "" || len(s) > maxText || !utf8.ValidString(s) {
+	if franking.CheckText(s) != nil {
 		return ErrTextInvalid
 	}
 	return nil

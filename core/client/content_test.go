@@ -1,27 +1,40 @@
 package client
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
+
+	"quicprochat/core/franking"
+	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
 func TestTextRoundTrip(t *testing.T) {
+	public, signer, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		in := text{
 			id:     random16(),
 			sentAt: time.UnixMilli(rapid.Int64Range(0, 1<<41).Draw(t, "sent at")),
 			body:   "x" + rapid.String().Draw(t, "body"),
 		}
-		raw, err := in.marshal()
+		raw, err := in.marshal(signer, AccountID{1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := parseText(raw)
+		franked, err := franking.Open(public, AccountID{1}, raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := parseText(franked.Content)
 		if err != nil || out.id != in.id || out.body != in.body || !out.sentAt.Equal(in.sentAt) {
 			t.Fatalf("%+v, %v", out, err)
 		}
@@ -54,7 +67,7 @@ func TestGroupStateRoundTrip(t *testing.T) {
 }
 
 func FuzzContent(f *testing.F) {
-	raw, err := text{id: MessageID{1}, sentAt: time.UnixMilli(1), body: "hello"}.marshal()
+	raw, err := proto.Marshal(&qpcv1.Content{MessageId: make([]byte, 16), SentAt: 1, Body: &qpcv1.Content_Text{Text: &qpcv1.Text{Body: "hello"}}})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -58,6 +58,10 @@ type notes struct {
 	Ahead []aheadCommit `json:"ahead,omitempty"`
 	// Last is the epoch in which the group was when it was left.
 	Last uint64 `json:"last,omitempty"`
+	// Doubt: something was lost, and it has not been checked that no commit was.
+	Doubt bool `json:"doubt,omitempty"`
+	// Healing is the way back into a group that this device follows no longer.
+	Healing *healing `json:"healing,omitempty"`
 }
 
 // aheadCommit is a commit by the epoch that it ended and its item id.
@@ -111,8 +115,8 @@ func (v *conversation) usable() error {
 
 // sendable says why no message can be sent.
 func (v *conversation) sendable() error {
-	if v.c.status.revoked() {
-		return ErrDeviceRevoked
+	if err := v.c.status.ended(); err != nil {
+		return err
 	}
 	return v.usable()
 }
@@ -251,7 +255,7 @@ func sameLook(a, b vault.Conversation) bool {
 }
 
 func cloneNotes(n notes) notes {
-	n.Leavers, n.Ahead = slices.Clone(n.Leavers), slices.Clone(n.Ahead)
+	n.Leavers, n.Ahead, n.Healing = slices.Clone(n.Leavers), slices.Clone(n.Ahead), n.Healing.clone()
 	return n
 }
 

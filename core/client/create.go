@@ -102,7 +102,8 @@ func (c *Client) create(ctx context.Context, state groupState, people []vault.Co
 	if err != nil {
 		return Conversation{}, c.closedOr(err)
 	}
-	v, commit, err := c.found(ctx, state, people, append(newcomers, own...), addresses[0])
+	newcomers = append(newcomers, own...)
+	v, commit, err := c.foundPaid(ctx, state, people, newcomers, addresses[0])
 	if err != nil {
 		return Conversation{}, c.closedOr(err)
 	}
@@ -142,6 +143,20 @@ func (c *Client) gather(ctx context.Context, people []vault.Contact) ([]newcomer
 		all = append(all, list...)
 	}
 	return all, errors.Join(errs...)
+}
+
+// foundPaid is found with as many tokens as there are newcomers.
+func (c *Client) foundPaid(ctx context.Context, state groupState, people []vault.Contact, newcomers []newcomer, address []byte) (*conversation, *outgoing, error) {
+	for range maxCommitAttempts {
+		if err := c.ensureTokens(ctx, len(newcomers)); err != nil {
+			return nil, nil, err
+		}
+		v, commit, err := c.found(ctx, state, people, newcomers, address)
+		if !errors.Is(err, errNoTokens) { // which somebody else has taken
+			return v, commit, err
+		}
+	}
+	return nil, nil, ErrBusy
 }
 
 // found writes a new conversation with its channel and first commit into the vault.
@@ -184,7 +199,7 @@ func (c *Client) found(ctx context.Context, state groupState, people []vault.Con
 		if err := t.PutConversation(t.row); err != nil {
 			return err
 		}
-		return errors.Join(t.enqueue(newOutgoing(create, false)), t.enqueue(commit))
+		return errors.Join(t.pay(commit, len(newcomers)), t.enqueue(newOutgoing(create, false)), t.enqueue(commit))
 	})
 	if err != nil {
 		v.row.State = vault.ConversationRemoved

@@ -20,16 +20,11 @@ const maxServerFailures = 10
 
 // delivery is one attempt to bring an item to the server.
 type delivery struct {
-	out       *outgoing
-	req, resp proto.Message
-}
-
-// seq is the place in the channel that the server gave the item.
-func (d *delivery) seq() uint64 {
-	if r, ok := d.resp.(interface{ GetChannelSeq() uint64 }); ok {
-		return r.GetChannelSeq()
-	}
-	return 0
+	out  *outgoing
+	req  proto.Message
+	resp proto.Message // nil for a post
+	// seq is the place in the channel that the server gave the item.
+	seq uint64
 }
 
 // deliver gets the outbox worked on. The caller holds v.mu.
@@ -46,15 +41,21 @@ func (v *conversation) deliverAll(ctx context.Context) {
 		if err := v.c.anonymous.await(ctx); err != nil {
 			return
 		}
-		d, err := v.prepare(ctx)
+		if delay := v.settleDebt(ctx); delay > 0 {
+			if sleep(ctx, delay) != nil {
+				return
+			}
+			continue
+		}
+		batch, err := v.prepare(ctx)
 		delay := pause
 		switch {
 		case err != nil && ctx.Err() == nil:
 			v.c.log.Error("outbox", "error", err)
-		case d == nil:
+		case batch == nil:
 			return
 		default:
-			delay = v.settle(ctx, d, v.c.anonymous.once(ctx, d.req, d.resp))
+			delay = v.bring(ctx, batch)
 		}
 		if delay > 0 && sleep(ctx, delay) != nil {
 			return
@@ -62,14 +63,46 @@ func (v *conversation) deliverAll(ctx context.Context) {
 	}
 }
 
-// prepare picks the next item; nil ends the work.
-func (v *conversation) prepare(ctx context.Context) (*delivery, error) {
+// bring makes the call for what was prepared, and returns how long to wait
+// before the next.
+func (v *conversation) bring(ctx context.Context, batch []*delivery) time.Duration {
+	if d := batch[0]; d.resp != nil {
+		err := v.c.anonymous.once(ctx, d.req, d.resp)
+		if r, ok := d.resp.(interface{ GetChannelSeq() uint64 }); ok {
+			d.seq = r.GetChannelSeq()
+		}
+		return v.settle(ctx, d, err)
+	}
+	reqs := make([]*qpcv1.PostRequest, len(batch))
+	for i, d := range batch {
+		reqs[i] = d.req.(*qpcv1.PostRequest)
+	}
+	var delay time.Duration
+	var stale error
+	for i, o := range v.c.posts.send(ctx, reqs) {
+		switch wire.CodeOf(o.err) {
+		case qpcv1.ErrorCode_ERROR_CODE_STALE_EPOCH:
+			stale = o.err
+		case qpcv1.ErrorCode_ERROR_CODE_NOT_TRIED:
+			if stale != nil {
+				o.err = stale // it is of that epoch too
+			}
+		}
+		batch[i].seq = o.seq
+		delay = max(delay, v.settle(ctx, batch[i], o.err))
+	}
+	return delay
+}
+
+// prepare picks the next item, and the posts that can go along with it; nil
+// ends the work.
+func (v *conversation) prepare(ctx context.Context) ([]*delivery, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for {
 		out := v.next()
-		if out != nil && out.Kind == outboxPost && v.c.status.revoked() {
-			if err := v.refused(ctx, out, ErrDeviceRevoked); err != nil {
+		if why := v.c.status.ended(); why != nil && out != nil && out.Kind == outboxPost {
+			if err := v.refused(ctx, out, why); err != nil {
 				return nil, err
 			}
 			continue
@@ -91,12 +124,45 @@ func (v *conversation) prepare(ctx context.Context) (*delivery, error) {
 			}
 			continue
 		}
-		out.sending = true
-		if out.message != nil {
-			v.c.events.publish(MessageChanged{v.c.message(*out.message, true)})
+		batch := []*delivery{d}
+		if out.Kind == outboxPost {
+			batch = v.along(ctx, batch)
 		}
-		return d, nil
+		if !slices.Contains(v.outbox, out) {
+			continue // sealing another one has ended the conversation
+		}
+		for _, d := range batch {
+			d.out.sending = true
+			if d.out.message != nil {
+				v.c.events.publish(MessageChanged{v.c.message(*d.out.message, true)})
+			}
+		}
+		return batch, nil
 	}
+}
+
+// along adds the posts that come right behind the first, as far as they can go
+// out now and fit into a call.
+func (v *conversation) along(ctx context.Context, batch []*delivery) []*delivery {
+	bytes := len(batch[0].out.Payload)
+	from := slices.Index(v.outbox, batch[0].out) + 1
+	for _, out := range slices.Clone(v.outbox[from:]) {
+		if len(batch) == maxPosts || out.Kind != outboxPost || out.answered || v.epoch < out.notBefore {
+			break
+		}
+		if len(out.Payload) == 0 && v.sealQueued(ctx, out) != nil || len(out.Payload) == 0 {
+			break // its turn will come, and then it is told why not
+		}
+		if bytes += len(out.Payload) + 8; bytes > maxPostBytes {
+			break
+		}
+		d, err := newDelivery(out)
+		if err != nil {
+			break
+		}
+		batch = append(batch, d)
+	}
+	return batch
 }
 
 var errUnsendable = errors.New("client: an outbox item cannot be sent")
@@ -106,10 +172,10 @@ func newDelivery(out *outgoing) (*delivery, error) {
 	d := &delivery{out: out}
 	switch out.Kind {
 	case outboxPost, outboxProposal:
-		d.req, d.resp = new(qpcv1.PostRequest), new(qpcv1.PostResponse)
+		d.req = new(qpcv1.PostRequest)
 	case outboxCreate:
 		d.req, d.resp = new(qpcv1.CreateChannelRequest), new(qpcv1.CreateChannelResponse)
-	case outboxCommit:
+	case outboxCommit, outboxRejoin:
 		d.req, d.resp = new(qpcv1.CommitRequest), new(qpcv1.CommitResponse)
 	default:
 		return nil, fmt.Errorf("%w: kind %d", errUnsendable, out.Kind)
@@ -168,7 +234,7 @@ func (v *conversation) settle(ctx context.Context, d *delivery, callErr error) t
 func (v *conversation) judge(ctx context.Context, d *delivery, callErr error) (time.Duration, error) {
 	out := d.out
 	if callErr == nil {
-		return 0, v.accepted(ctx, out, d.seq())
+		return 0, v.accepted(ctx, out, d.seq)
 	}
 	e, answered := errors.AsType[*wire.Error](callErr)
 	if !answered {
@@ -184,12 +250,19 @@ func (v *conversation) judge(ctx context.Context, d *delivery, callErr error) (t
 	case qpcv1.ErrorCode_ERROR_CODE_UNAVAILABLE:
 		out.repeated = true // a change whose outcome the server does not know may have been made
 		return max(e.RetryAfter, pause/10), nil
+	case qpcv1.ErrorCode_ERROR_CODE_NOT_TRIED:
+		return 0, nil // what comes before it was settled, and it comes next
 	case qpcv1.ErrorCode_ERROR_CODE_INTERNAL:
 		if out.failures++; out.failures < maxServerFailures {
 			return pause << min(out.failures, 6), nil
 		}
 	case qpcv1.ErrorCode_ERROR_CODE_STALE_EPOCH:
 		return 0, v.stale(ctx, out, e)
+	case qpcv1.ErrorCode_ERROR_CODE_TOKEN_INVALID, qpcv1.ErrorCode_ERROR_CODE_TOKEN_KEY,
+		qpcv1.ErrorCode_ERROR_CODE_TOKEN_SPENT, qpcv1.ErrorCode_ERROR_CODE_TOKEN_MISSING:
+		if out.failures++; out.Kind == outboxCommit && out.failures < maxServerFailures {
+			return 0, v.indebted(ctx, out)
+		}
 	case qpcv1.ErrorCode_ERROR_CODE_CHANNEL_EXISTS:
 		if out.Kind == outboxCreate && out.repeated {
 			return 0, v.accepted(ctx, out, 0)
@@ -207,6 +280,8 @@ func (v *conversation) accepted(ctx context.Context, out *outgoing, seq uint64) 
 		return v.write(ctx, func(t *transaction) error { return t.dequeue(out, nil) })
 	case outboxCommit:
 		return v.won(ctx, out, seq, 0)
+	case outboxRejoin:
+		return v.returned(ctx, out, seq, 0)
 	}
 	if out.repeated || !v.c.account.online() {
 		return v.write(ctx, func(t *transaction) error { return t.confirm(out, seq) })
@@ -217,6 +292,9 @@ func (v *conversation) accepted(ctx context.Context, out *outgoing, seq uint64) 
 
 // stale: the channel has left the epoch of the item.
 func (v *conversation) stale(ctx context.Context, out *outgoing, e *wire.Error) error {
+	if out.Kind == outboxRejoin {
+		return v.missedReturn(ctx, out, e) // others were faster
+	}
 	if err := v.open(ctx); err != nil {
 		return err // its epoch says whether the queue has brought us there already
 	}
@@ -239,6 +317,8 @@ func (v *conversation) stale(ctx context.Context, out *outgoing, e *wire.Error) 
 // refused: the server will never take the item.
 func (v *conversation) refused(ctx context.Context, out *outgoing, why error) error {
 	switch {
+	case out.Kind == outboxRejoin:
+		return v.missedReturn(ctx, out, why)
 	case v.notes.Creating && out.Kind != outboxPost:
 		return v.abandon(ctx, why)
 	case out.Kind == outboxCommit:

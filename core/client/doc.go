@@ -16,6 +16,12 @@
 // one order, the same on every device. Reading methods answer from the vault,
 // so they work offline and never wait for the network.
 //
+// A device that can no longer follow a conversation (StateBroken) asks the
+// others by itself for the way back; when it is back, it says with an
+// EventReturned what may be missing, and sends what has waited. Inviting costs
+// anonymous tokens, which the client fetches by itself; ErrContactQuota says
+// that there are no more today.
+//
 // # What the caller owes
 //
 // Call Close, so that the vault is left clean. Read the channel of

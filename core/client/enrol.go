@@ -45,7 +45,7 @@ func (e *entry) makeDevice(id AccountID, key *identity.AccountKey) error {
 	link := e.link
 	link.Token = nil
 	e.device = &profile{
-		name: e.name, link: link, certificate: certificate, signer: private, hybrid: hybrid,
+		name: e.name, link: link, certificate: certificate, signer: private, hybrid: hybrid, vaultKey: key.VaultKey(),
 	}
 	return nil
 }
@@ -109,3 +109,5 @@ func (p *profile) contact(now time.Time) vault.Contact {
 }
 
 func vaultExists(dir string) bool { return vault.Exists(dir) }
+
+func deleteVault(dir string) error { return vault.Delete(dir) }

@@ -66,6 +66,25 @@ var (
 	ErrNoProfile = errors.New("client: no profile")
 	// ErrDeviceRevoked: the account removed this device.
 	ErrDeviceRevoked = errors.New("client: device revoked")
+	// ErrBanned: the operators of the server have banned the account. The
+	// server's sentence in it says until when; UserMessage shows it.
+	ErrBanned = errors.New("client: account banned")
+	// ErrNotReportable: this device has nothing to prove the message with, such
+	// as for an event.
+	ErrNotReportable = errors.New("client: message cannot be reported")
+	// ErrReportRefused: the server does not accept the proof, such as of a
+	// message of somebody whose account is gone.
+	ErrReportRefused = errors.New("client: report refused")
+	// ErrReportQuota: the account has reported as much as it may today.
+	ErrReportQuota = errors.New("client: too many reports today")
+	// ErrUnknownReport: the server has no such report.
+	ErrUnknownReport = errors.New("client: unknown report")
+	// ErrNoteInvalid: a note or reason is not UTF-8, or longer than MaxNote.
+	ErrNoteInvalid = errors.New("client: note invalid")
+	// ErrRoleRequired: the account's role on the server does not allow this.
+	ErrRoleRequired = errors.New("client: role required")
+	// ErrLastAdmin: the server would be left without an admin.
+	ErrLastAdmin = errors.New("client: last admin")
 	// ErrServerIncompatible: a server answered that this version cannot talk to.
 	ErrServerIncompatible = errors.New("client: incompatible server")
 	// ErrServer: the server failed; nothing was changed.
@@ -76,10 +95,45 @@ var (
 	ErrTooManyDevices = errors.New("client: too many devices")
 	// ErrGroupFull: the server allows no more devices in one conversation.
 	ErrGroupFull = errors.New("client: group full")
-	// ErrBroken: this device cannot follow the conversation any more.
+	// ErrContactQuota: the account has invited as many devices today as the server
+	// allows.
+	ErrContactQuota = errors.New("client: too many invitations today")
+	// ErrBroken: this device cannot follow the conversation at the moment, and
+	// asks the others by itself for the way back.
 	ErrBroken = errors.New("client: conversation broken")
 	// ErrProfileCorrupt: the profile on disk is damaged.
 	ErrProfileCorrupt = errors.New("client: profile corrupt")
+	// ErrPresentPassword: what was given is not the account's present password.
+	ErrPresentPassword = errors.New("client: wrong present password")
+	// ErrPasswordUncertain: the connection was lost while the password was being
+	// changed. Until the client knows which of the two counts, both open the
+	// profile.
+	ErrPasswordUncertain = errors.New("client: password changed or not")
+	// ErrAccountChanged: another device has changed the password or the recovery
+	// code at the same time. Nothing was changed; try again.
+	ErrAccountChanged = errors.New("client: account changed elsewhere")
+	// ErrRecoveryCodeInvalid: a text is no recovery code, or was mistyped.
+	ErrRecoveryCodeInvalid = errors.New("client: not a recovery code")
+	// ErrWrongRecoveryCode: unknown name, an account without a code, or not its
+	// code; these cannot be told apart.
+	ErrWrongRecoveryCode = errors.New("client: wrong name or recovery code")
+	// ErrRecoveryLocked: too many wrong codes for this name today.
+	ErrRecoveryLocked = errors.New("client: recovery locked for today")
+	// ErrRecoveryUncertain: the connection was lost at the very end. Either Login
+	// works with the new password, or recovery with the same code.
+	ErrRecoveryUncertain = errors.New("client: recovered or not")
+	// ErrAccountDeleted: the account was deleted, on another device.
+	ErrAccountDeleted = errors.New("client: account deleted")
+	// ErrDeviceUnknown: the server does not know this device.
+	ErrDeviceUnknown = errors.New("client: device unknown to the server")
+	// ErrTooManySettings: no more conversations can be muted or pinned, nor
+	// accounts blocked.
+	ErrTooManySettings = errors.New("client: too many settings")
+	// ErrPushDisabled: the server wakes no devices through push services.
+	ErrPushDisabled = errors.New("client: push disabled")
+	// ErrPushInvalid: the endpoint is no public https URL, or its keys are not
+	// of the kind that Web Push has.
+	ErrPushInvalid = errors.New("client: push registration invalid")
 	// ErrClosed: the Client was closed.
 	ErrClosed = errors.New("client: closed")
 )

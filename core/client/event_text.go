@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"quicprochat/core/identity"
 )
@@ -15,6 +16,8 @@ type storedEvent struct {
 	Subjects []storedPerson `json:"subjects,omitempty"`
 	Title    string         `json:"title,omitempty"`
 	Reason   string         `json:"reason,omitempty"`
+	From     time.Time      `json:"from,omitzero"`
+	Until    time.Time      `json:"until,omitzero"`
 }
 
 type storedPerson struct {
@@ -23,7 +26,7 @@ type storedPerson struct {
 }
 
 func (e SystemEvent) marshal() string {
-	stored := storedEvent{Kind: e.Kind, Actor: e.Actor.stored(), Title: e.Title, Reason: e.Reason}
+	stored := storedEvent{Kind: e.Kind, Actor: e.Actor.stored(), Title: e.Title, Reason: e.Reason, From: e.From, Until: e.Until}
 	for _, p := range e.Subjects {
 		stored.Subjects = append(stored.Subjects, p.stored())
 	}
@@ -47,7 +50,7 @@ func (p *people) event(body string) *SystemEvent {
 	if err := json.Unmarshal([]byte(body), &stored); err != nil {
 		return &SystemEvent{Kind: EventUnreadable}
 	}
-	e := &SystemEvent{Kind: stored.Kind, Actor: p.recall(stored.Actor), Title: stored.Title, Reason: stored.Reason}
+	e := &SystemEvent{Kind: stored.Kind, Actor: p.recall(stored.Actor), Title: stored.Title, Reason: stored.Reason, From: stored.From, Until: stored.Until}
 	for _, s := range stored.Subjects {
 		e.Subjects = append(e.Subjects, p.recall(s))
 	}
@@ -95,7 +98,11 @@ func (e *SystemEvent) sentence() string {
 	case EventKeyChanged:
 		return fmt.Sprintf("%s turned up with another key than the one you know. It was refused: somebody may be pretending.", capital(subjects))
 	case EventBroken:
-		return "This device can no longer follow the conversation: " + e.Reason
+		return "This device lost track of the conversation: " + e.Reason
+	case EventReturned:
+		const at = "2 January 2006, 15:04"
+		return fmt.Sprintf("This device came back to the conversation; messages from %s to %s may be missing.",
+			e.From.Local().Format(at), e.Until.Local().Format(at))
 	case EventOverflow:
 		return "The server could not hold all messages while you were away. Some may be missing."
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"slices"
 	"time"
 
@@ -153,6 +154,30 @@ func (f *fakeServer) post(_ *wire.Peer, req *qpcv1.PostRequest) (*qpcv1.PostResp
 	return &qpcv1.PostResponse{ChannelSeq: ch.seq}, nil
 }
 
+func (f *fakeServer) batchPost(p *wire.Peer, req *qpcv1.BatchPostRequest) (*qpcv1.BatchPostResponse, error) {
+	f.batches = append(f.batches, len(req.Posts))
+	resp := new(qpcv1.BatchPostResponse)
+	failed := make(map[string]bool)
+	for _, one := range req.Posts {
+		var body qpcv1.PostBody
+		if err := proto.Unmarshal(one.Body, &body); err != nil {
+			return nil, err
+		}
+		var posted *qpcv1.PostResponse
+		err := refuse(qpcv1.ErrorCode_ERROR_CODE_NOT_TRIED)
+		if !failed[string(body.ChannelId)] {
+			posted, err = f.post(p, one)
+		}
+		outcome := &qpcv1.PostOutcome{Outcome: &qpcv1.PostOutcome_Posted{Posted: posted}}
+		if e, ok := errors.AsType[*wire.Error](err); ok {
+			failed[string(body.ChannelId)] = true
+			outcome.Outcome = &qpcv1.PostOutcome_Error{Error: e.Proto()}
+		}
+		resp.Outcomes = append(resp.Outcomes, outcome)
+	}
+	return resp, nil
+}
+
 func (f *fakeServer) commit(_ *wire.Peer, req *qpcv1.CommitRequest) (*qpcv1.CommitResponse, error) {
 	var body qpcv1.CommitBody
 	if err := proto.Unmarshal(req.Body, &body); err != nil {
@@ -166,6 +191,9 @@ func (f *fakeServer) commit(_ *wire.Peer, req *qpcv1.CommitRequest) (*qpcv1.Comm
 	if body.Epoch != ch.epoch {
 		return nil, ch.stale(body.Epoch)
 	}
+	if err := f.payCommit(req, &body); err != nil {
+		return nil, err
+	}
 	ch.seq++
 	ch.items[string(body.ItemId)] = ch.seq
 	ch.winners[ch.epoch] = body.ItemId
@@ -177,7 +205,11 @@ func (f *fakeServer) commit(_ *wire.Peer, req *qpcv1.CommitRequest) (*qpcv1.Comm
 	ch.addresses = slices.DeleteFunc(ch.addresses, func(a []byte) bool {
 		return slices.ContainsFunc(body.RemoveAddresses, func(r []byte) bool { return string(r) == string(a) })
 	})
-	ch.addresses = append(ch.addresses, body.AddAddresses...)
+	for _, a := range body.AddAddresses {
+		if !slices.ContainsFunc(ch.addresses, func(b []byte) bool { return string(a) == string(b) }) {
+			ch.addresses = append(ch.addresses, a)
+		}
+	}
 	for _, w := range body.Welcomes {
 		f.deliver(f.devices[DeviceID(w.Address[:16])], &qpcv1.QueueItem{
 			ItemId: w.Address, Body: &qpcv1.QueueItem_Welcome{Welcome: &qpcv1.SealedWelcome{Sealed: w.Sealed}},

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"quicprochat/core/identity"
 	"quicprochat/core/opaque"
@@ -28,13 +30,23 @@ type fakeServer struct {
 	accounts map[AccountID]*fakeAccount
 	devices  map[DeviceID]*fakeDevice
 	channels map[ConversationID]*fakeChannel
+	mint     fakeMint
+	ahead    atomic.Int64 // of the machine's clock
 	// before and after run around the handler of a request, without the lock.
 	// A test sets them through intercept.
 	before, after func(req any)
 	// strict refuses posts of past epochs.
 	strict bool
+	// batches are the sizes of the batches that came.
+	batches []int
 	// refuseKeys refuses every KeyPackage.
 	refuseKeys bool
+	// failLate makes decisive requests take effect and fail all the same.
+	failLate bool
+	// lastAdmin refuses to delete accounts.
+	lastAdmin bool
+	// reports are what was reported, as it came.
+	reports []*qpcv1.ReportMessageRequest
 	// falsify changes what the server gives out of each device.
 	falsify func(*qpcv1.DeviceKeys)
 }
@@ -46,6 +58,9 @@ type fakeAccount struct {
 	sealedKey []byte
 	record    []byte
 	devices   []*fakeDevice
+	version   uint64 // of vault
+	vault     []byte
+	bundle    *qpcv1.RecoveryBundle
 }
 
 type fakeDevice struct {
@@ -106,6 +121,15 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.loginStart)
 	handle(r, f, f.loginFinish)
 	handle(r, f, f.authenticate)
+	handle(r, f, f.changePasswordStart)
+	handle(r, f, f.changePasswordFinish)
+	handle(r, f, f.deleteAccount)
+	handle(r, f, f.fetchBundle)
+	handle(r, f, f.recoverStart)
+	handle(r, f, f.recoverFinish)
+	handle(r, f, f.storeBundle)
+	handle(r, f, f.getVault)
+	handle(r, f, f.putVault)
 	handle(r, f, f.enrol)
 	handle(r, f, f.listDevices)
 	handle(r, f, f.uploadKeyPackages)
@@ -120,8 +144,14 @@ func (f *fakeServer) router() *wire.Router {
 	handle(r, f, f.newAddress)
 	handle(r, f, f.createChannel)
 	handle(r, f, f.post)
+	handle(r, f, f.batchPost)
 	handle(r, f, f.commit)
 	handle(r, f, f.deleteChannel)
+	handle(r, f, f.reportMessage)
+	handle(r, f, f.getChannel)
+	handle(r, f, f.fetchHybridKey)
+	handle(r, f, f.issueTokens)
+	handle(r, f, f.deliverSealed)
 	return r
 }
 
@@ -137,17 +167,35 @@ func handle[Req, Resp any, PReq interface {
 		f.mu.Lock()
 		before, after := f.before, f.after
 		f.mu.Unlock()
-		if before != nil {
-			before(req)
+		told := requestsOf(req)
+		for _, one := range told {
+			if before != nil {
+				before(one)
+			}
 		}
 		f.mu.Lock()
 		resp, err := h(p, req)
 		f.mu.Unlock()
-		if after != nil {
-			after(req)
+		for _, one := range told {
+			if after != nil {
+				after(one)
+			}
 		}
 		return resp, err
 	})
+}
+
+// requestsOf are the requests that the hooks are told of: of a batch, its posts.
+func requestsOf(req any) []any {
+	batch, ok := req.(*qpcv1.BatchPostRequest)
+	if !ok {
+		return []any{req}
+	}
+	var all []any
+	for _, one := range batch.Posts {
+		all = append(all, one)
+	}
+	return all
 }
 
 // intercept runs the hooks around every call from now on; nil for none.
@@ -160,7 +208,7 @@ func (f *fakeServer) intercept(before, after func(req any)) {
 func refuse(code qpcv1.ErrorCode) error { return wire.NewError(code, "") }
 
 func (f *fakeServer) info(*wire.Peer, *qpcv1.InfoRequest) (*qpcv1.InfoResponse, error) {
-	return &qpcv1.InfoResponse{ServerName: "fake", Registration: qpcv1.InfoResponse_REGISTRATION_OPEN}, nil
+	return &qpcv1.InfoResponse{ServerName: "fake", Registration: qpcv1.InfoResponse_REGISTRATION_OPEN, TokenKey: f.mint.public()}, nil
 }
 
 func (f *fakeServer) byName(name string) *fakeAccount {
@@ -329,5 +377,10 @@ func (f *fakeServer) resolveAccount(_ *wire.Peer, req *qpcv1.ResolveAccountReque
 }
 
 func (f *fakeServer) options(name string) Options {
-	return Options{Dir: filepath.Join(f.dir, name), DeviceName: name, Cost: CheapForTests()}
+	return Options{Dir: filepath.Join(f.dir, name), DeviceName: name, Cost: CheapForTests(), Now: f.now}
 }
+
+// now is the clock of all clients.
+func (f *fakeServer) now() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
+
+func (f *fakeServer) advance(d time.Duration) { f.ahead.Add(int64(d)) }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"quicprochat/core/vault"
 )
@@ -10,7 +11,7 @@ import (
 // maxPage bounds what one call of Messages returns.
 const maxPage = 500
 
-// Conversations lists all, newest activity first.
+// Conversations lists all: pinned ones first, then by newest activity.
 func (c *Client) Conversations(ctx context.Context) ([]Conversation, error) {
 	var rows []vault.Conversation
 	err := c.vault.View(ctx, func(tx *vault.Tx) (err error) {
@@ -24,6 +25,15 @@ func (c *Client) Conversations(ctx context.Context) ([]Conversation, error) {
 	for i, row := range rows {
 		list[i] = c.summary(row)
 	}
+	slices.SortStableFunc(list, func(a, b Conversation) int {
+		switch {
+		case a.Pinned == b.Pinned:
+			return 0
+		case a.Pinned:
+			return -1
+		}
+		return 1
+	})
 	return list, nil
 }
 
@@ -47,6 +57,8 @@ func (c *Client) summary(row vault.Conversation) Conversation {
 	s := Conversation{
 		ID: row.ID, Kind: Kind(row.Kind), Title: row.Title, Peer: row.PeerID,
 		LastActivity: row.LastActivity, Unread: row.Unread, CanManage: canManage(row),
+		Muted: c.shared.has(sharedMuted, row.ID), Pinned: c.shared.has(sharedPinned, row.ID),
+		Blocked: row.Kind == vault.ConversationDirect && c.shared.has(sharedBlocked, row.PeerID),
 	}
 	switch row.State {
 	case vault.ConversationLeft:

@@ -45,9 +45,13 @@ func (c *Client) maintainOnce() {
 	}{
 		{"offer keys", c.becomeReachable},
 		{"look for lost commits", c.findLost},
+		{"share settings", c.shareWhenDue},
+		{"remember rendezvous servers", c.learnRendezvous},
 		{"ask for names", c.askNames},
 		{"bring devices in step", c.SyncDevices},
 		{"commit leaves", c.commitLeaves},
+		{"come back", c.heal},
+		{"fetch tokens", c.topUp},
 	} {
 		if err := job.do(ctx); err != nil && c.ctx.Err() == nil {
 			c.log.Warn(job.what, "error", err)

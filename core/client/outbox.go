@@ -14,6 +14,7 @@ const (
 	outboxProposal uint8 = 2 // the own removal
 	outboxCreate   uint8 = 3
 	outboxCommit   uint8 = 4
+	outboxRejoin   uint8 = 5 // the commit by which this device comes back
 )
 
 // outgoing is an item of the outbox, in memory.
@@ -32,6 +33,8 @@ type outgoing struct {
 	// notBefore is the epoch to catch up with before it is sealed anew.
 	notBefore uint64
 	failures  int
+	// owes is how many tokens a commit lacks.
+	owes int
 
 	// For commits: done is closed when it is known what came of it.
 	done    chan struct{}
@@ -64,6 +67,11 @@ func (t *transaction) enqueue(out *outgoing) error {
 func (t *transaction) dequeue(out *outgoing, outcome error) error {
 	if err := t.RemoveOutbox(out.ID); err != nil {
 		return err
+	}
+	if out.Kind == outboxCommit && outcome != nil {
+		if err := t.refund(out); err != nil {
+			return err
+		}
 	}
 	t.after(func() {
 		t.v.outbox = slices.DeleteFunc(t.v.outbox, func(o *outgoing) bool { return o == out })
@@ -133,7 +141,7 @@ func (v *conversation) committing() *outgoing {
 func (v *conversation) next() *outgoing {
 	for _, out := range v.outbox {
 		switch {
-		case out.answered:
+		case out.answered, (out.Kind == outboxRejoin) != (v.row.State == stateBroken):
 			continue
 		case out.Kind == outboxPost && v.notes.Creating, v.epoch < out.notBefore:
 			// Later items stay behind it, but for what it waits for.

@@ -16,9 +16,12 @@ const (
 	settingProfile     = "profile"
 	settingDeviceKey   = "device key"
 	settingHybridKey   = "hybrid key"
+	settingVaultKey    = "account vault key"
 	settingCursor      = "queue cursor"
 	settingLastResort  = "last resort expires"
 	settingDevicesDone = "devices in step"
+	settingBanned      = "banned"
+	settingRoute       = "route"
 )
 
 // profile is who this device is. It is written once, when the account or the
@@ -30,6 +33,7 @@ type profile struct {
 	certificate *identity.Certificate
 	signer      ed25519.PrivateKey
 	hybrid      *seal.PrivateKey
+	vaultKey    *identity.VaultKey // of what the account's devices share
 }
 
 func (p *profile) account() AccountID { return p.certificate.AccountID }
@@ -51,13 +55,15 @@ func (p *profile) save(tx *vault.Tx) error {
 	if err != nil {
 		return err
 	}
-	seed, hybrid := p.signer.Seed(), p.hybrid.Bytes()
+	seed, hybrid, vaultKey := p.signer.Seed(), p.hybrid.Bytes(), p.vaultKey.Bytes()
 	defer clear(seed)
 	defer clear(hybrid)
+	defer clear(vaultKey)
 	return errors.Join(
 		tx.PutSetting(settingProfile, public),
 		tx.PutSetting(settingDeviceKey, seed),
 		tx.PutSetting(settingHybridKey, hybrid),
+		tx.PutSetting(settingVaultKey, vaultKey),
 	)
 }
 
@@ -91,11 +97,22 @@ func loadProfile(tx *vault.Tx) (*profile, error) {
 	if p.hybrid, err = seal.ParsePrivateKey(hybrid); err != nil {
 		return nil, fmt.Errorf("%w: hybrid key: %w", ErrProfileCorrupt, err)
 	}
+	vaultKey, err := tx.Setting(settingVaultKey)
+	if err != nil {
+		return nil, fmt.Errorf("%w: vault key: %w", ErrProfileCorrupt, err)
+	}
+	defer clear(vaultKey)
+	if p.vaultKey, err = identity.ParseVaultKey(vaultKey); err != nil {
+		return nil, fmt.Errorf("%w: vault key: %w", ErrProfileCorrupt, err)
+	}
 	return p, nil
 }
 
 // wipe forgets the keys.
-func (p *profile) wipe() { clear(p.signer) }
+func (p *profile) wipe() {
+	clear(p.signer)
+	p.vaultKey.Destroy()
+}
 
 // openVault translates the vault's errors.
 func openVault(dir, password string, o vault.Options) (*vault.Vault, error) {

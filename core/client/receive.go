@@ -172,7 +172,7 @@ func (c *Client) takeIn(ctx context.Context, item *qpcv1.QueueItem) error {
 			return v.receiveCommit(ctx, item, body.Commit)
 		}
 	case *qpcv1.QueueItem_Welcome:
-		return c.receiveWelcome(ctx, item, body.Welcome.GetSealed())
+		return c.receiveContact(ctx, item, body.Welcome.GetSealed())
 	case *qpcv1.QueueItem_Overflow:
 		return c.receiveOverflow(ctx, item)
 	}
@@ -223,6 +223,8 @@ func (v *conversation) recordOverflow(ctx context.Context) error {
 	v.askAfterPosts()
 	return v.write(ctx, func(t *transaction) error {
 		t.notes.Ahead = nil // their echoes may be lost
+		t.notes.Doubt = true
+		t.after(func() { wake(v.c.start) })
 		return t.record(SystemEvent{Kind: EventOverflow}, 0)
 	})
 }

@@ -20,6 +20,9 @@ func (v *conversation) receiveCommit(ctx context.Context, item *qpcv1.QueueItem,
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	out := v.byItem(item.ItemId)
+	if out != nil && out.Kind == outboxRejoin {
+		return v.returned(ctx, out, m.ChannelSeq, item.Seq)
+	}
 	mine := out != nil && out.Kind == outboxCommit
 	if !mine && !v.following() {
 		return v.c.skip(ctx, item)
@@ -92,6 +95,16 @@ func (v *conversation) unopened(ctx context.Context, item *qpcv1.QueueItem, err 
 
 // examine validates a commit, judges it, and gets to know whom it brings.
 func (v *conversation) examine(ctx context.Context, message []byte) (*mls.StagedCommit, []vault.Contact, error) {
+	if sealedRejoin(message) {
+		key, err := v.rejoinKey()
+		if err != nil {
+			return nil, nil, err
+		}
+		defer clear(key)
+		if message, err = openRejoin(key, v.id, v.group.Epoch(), message); err != nil {
+			return nil, nil, err
+		}
+	}
 	result, err := v.group.Process(message)
 	if err != nil {
 		return nil, nil, err

@@ -57,7 +57,7 @@ func (v *conversation) receiveText(ctx context.Context, item *qpcv1.QueueItem, s
 		v.c.log.Info("message of a removed member dropped")
 		return v.skip(ctx, item)
 	}
-	content, err := parseText(a.Data)
+	content, evidence, err := openText(sender, a)
 	if err != nil {
 		return v.unreadable(ctx, item, seq, &sender, err)
 	}
@@ -74,11 +74,16 @@ func (v *conversation) receiveText(ctx context.Context, item *qpcv1.QueueItem, s
 		if v.notes.Leaving {
 			return nil
 		}
-		err := t.insert(m)
+		m.Conversation = v.id
+		err := t.InsertMessage(&m)
 		if errors.Is(err, vault.ErrDuplicate) {
 			return nil // sent again by somebody who did not know that it had arrived
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		t.added = append(t.added, m)
+		return t.PutEvidence(m, evidence)
 	})
 }
 

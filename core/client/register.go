@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -68,7 +67,7 @@ type entry struct {
 // enter makes a device. Its keys are on disk before the server learns of it,
 // under a temporary name that becomes final when the server has accepted.
 func enter(ctx context.Context, o Options, link Link, name, password string, how entrance) (*Client, error) {
-	o = o.withDefaults()
+	o, password = o.withDefaults(), identity.NormalizePassword(password)
 	if HasProfile(o.Dir) {
 		return nil, ErrProfileExists
 	}
@@ -144,42 +143,20 @@ func register(ctx context.Context, e *entry) (func(context.Context) error, error
 	}, nil
 }
 
-// login runs OPAQUE's login and opens the account key with what it exports.
+// login proves the password and gets the account key for it.
 func login(ctx context.Context, e *entry) (func(context.Context) error, error) {
-	attempt, ke1, err := e.opaque.StartLogin(e.password)
+	id, key, err := proveAccount(ctx, e.conn, e.opaque, e.name, e.password)
 	if err != nil {
 		return nil, err
-	}
-	var start qpcv1.LoginStartResponse
-	if err := e.conn.Call(ctx, &qpcv1.LoginStartRequest{Name: e.name, Ke1: ke1}, &start); err != nil {
-		return nil, err
-	}
-	ke3, sessionKey, exportKey, err := attempt.Finish(start.Ke2, nil, nil)
-	if errors.Is(err, opaque.ErrAuthentication) {
-		return nil, fmt.Errorf("%w: %w", ErrWrongPassword, err)
-	} else if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrServerIncompatible, err)
-	}
-	clear(sessionKey)
-	defer clear(exportKey)
-	var finish qpcv1.LoginFinishResponse
-	if err := e.conn.Call(ctx, &qpcv1.LoginFinishRequest{Ke3: ke3}, &finish); err != nil {
-		return nil, err
-	}
-	id, err := identity.ParseAccountID(start.AccountId)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrServerIncompatible, err)
-	}
-	key, err := identity.OpenAccountKey(finish.SealedAccountKey, exportKey, finish.AccountPublicKey)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrServerIdentity, err)
 	}
 	defer key.Destroy()
 	if err := e.makeDevice(id, key); err != nil {
 		return nil, err
 	}
+	return func(ctx context.Context) error { return e.enrol(ctx, e.conn) }, nil
+}
+
+func (e *entry) enrol(ctx context.Context, conn *wire.Conn) error {
 	enrol := &qpcv1.EnrolDeviceRequest{DeviceCertificate: e.device.certificate.Raw}
-	return func(ctx context.Context) error {
-		return e.conn.Call(ctx, enrol, new(qpcv1.EnrolDeviceResponse))
-	}, nil
+	return conn.Call(ctx, enrol, new(qpcv1.EnrolDeviceResponse))
 }

@@ -22,7 +22,8 @@ var errForked = errors.New("client: the server brought another commit than it ha
 //   - in a group, administrators add and remove others and change the group's state;
 //   - everybody adds and removes devices of the own account, and may leave;
 //   - a direct chat stays one of its two accounts, and its state as it is;
-//   - only members do anything, nobody joins by itself;
+//   - only members do anything; nobody joins by itself, but for a device that
+//     replaces its own leaf because it has lost the group;
 //   - kind and channel never change, nor do extensions of the group but its state;
 //   - nobody closes the group to go on in another one;
 //   - no two devices have one queue address.
@@ -31,7 +32,7 @@ var errForked = errors.New("client: the server brought another commit than it ha
 // be removed in this epoch.
 func (v *conversation) judgeCommit(staged *mls.StagedCommit, leavers []mls.LeafIndex) error {
 	if staged.External {
-		return fmt.Errorf("%w: by somebody outside", errRule)
+		return v.judgeResync(staged)
 	}
 	for _, p := range staged.Proposals {
 		if p.From != mls.SenderMember {
@@ -77,6 +78,34 @@ func (v *conversation) judgeCommit(staged *mls.StagedCommit, leavers []mls.LeafI
 		}
 	}
 	return nil
+}
+
+// judgeResync follows a commit from outside only where a device takes the place of
+// its own leaf and does nothing else. That both leaves are one device's, at one
+// queue address, the authentication service has seen; that nothing is added
+// without a leaf that goes, it has not.
+func (v *conversation) judgeResync(staged *mls.StagedCommit) error {
+	if len(staged.Added) != 1 || len(staged.Removed) != 1 {
+		return fmt.Errorf("%w: by somebody outside", errRule)
+	}
+	before, after := staged.Removed[0], staged.Added[0]
+	if !bytes.Equal(before.SignatureKey, after.SignatureKey) || !bytes.Equal(before.Credential.Identity, after.Credential.Identity) ||
+		queueAddressOf(before.LeafNode) != queueAddressOf(after.LeafNode) {
+		return fmt.Errorf("%w: by somebody outside", errRule)
+	}
+	for _, p := range staged.Proposals {
+		removes := p.Kind == mls.ProposalRemove && p.Target == before.Index
+		if p.From != mls.SenderNewMemberCommit || !removes && p.Kind != mls.ProposalExternalInit {
+			return fmt.Errorf("%w: by somebody outside", errRule)
+		}
+	}
+	if staged.ReInit != nil {
+		return fmt.Errorf("%w: re-initialised the group", errRule)
+	}
+	if staged.RemovesSelf() {
+		return nil // this very device, elsewhere
+	}
+	return v.judgeState(staged, false)
 }
 
 func (v *conversation) judgeState(staged *mls.StagedCommit, admin bool) error {
@@ -134,8 +163,8 @@ func (v *conversation) judgeAddresses(staged *mls.StagedCommit) error {
 	return nil
 }
 
-// brokenReason is for a person: the end of "This device can no longer follow
-// the conversation: ".
+// brokenReason is for a person: the end of "This device lost track of the
+// conversation: ".
 func brokenReason(err error) string {
 	switch {
 	case errors.Is(err, ErrKeyChanged):

@@ -92,7 +92,7 @@ func (v *conversation) queue(ctx context.Context, out *outgoing, m *vault.Messag
 
 // sealText seals a message for the present epoch, as a serialised PostRequest.
 func (v *conversation) sealText(item [16]byte, m vault.Message) ([]byte, error) {
-	content, err := text{id: m.MessageID, sentAt: m.SentAt, body: m.Body}.marshal()
+	content, err := text{id: m.MessageID, sentAt: m.SentAt, body: m.Body}.marshal(v.c.self.signer, v.c.self.account())
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ type status struct {
 	combined   ConnectionChanged
 	target     uint64 // newest queue item when the account connection came up
 	cursor     uint64 // newest queue item in the vault
+	isBanned   bool   // since the server said so, until the account connection is up again
 	maintained bool   // keys are uploaded since the connection came up
 	changed    chan struct{}
 }
@@ -38,6 +39,7 @@ func (s *status) setAnonymous(c ConnectionChanged) { s.update(func() { s.anonymo
 func (s *status) setTarget(seq uint64)             { s.update(func() { s.target = seq }) }
 func (s *status) setCursor(seq uint64)             { s.update(func() { s.cursor = max(s.cursor, seq) }) }
 func (s *status) rewind()                          { s.update(func() { s.cursor = 0 }) }
+func (s *status) setBanned(banned bool)            { s.update(func() { s.isBanned = banned }) }
 func (s *status) setMaintained()                   { s.update(func() { s.maintained = true }) }
 
 func (s *status) update(change func()) {
@@ -71,11 +73,32 @@ func (s *status) connection() ConnectionChanged {
 	return s.combined
 }
 
-// revoked tells whether the account has removed this device.
-func (s *status) revoked() bool {
+// final tells whether this device will never be let in again.
+func (c ConnectionChanged) final() bool { return isFinal(c.Err) }
+
+func isFinal(err error) bool {
+	return errors.Is(err, ErrDeviceRevoked) || errors.Is(err, ErrAccountDeleted)
+}
+
+// ended says why this device will never be let in again: ErrDeviceRevoked or
+// ErrAccountDeleted; nil where it may.
+func (s *status) ended() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return errors.Is(s.account.Err, ErrDeviceRevoked)
+	switch {
+	case errors.Is(s.account.Err, ErrDeviceRevoked):
+		return ErrDeviceRevoked
+	case errors.Is(s.account.Err, ErrAccountDeleted):
+		return ErrAccountDeleted
+	}
+	return nil
+}
+
+// banned tells whether the server has last said that the account is banned.
+func (s *status) banned() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.isBanned
 }
 
 // position is the newest queue item in the vault.

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -13,15 +12,15 @@ const changeTimeout = 2 * time.Minute
 // Sync waits until the client is online, has taken in, into the vault, every
 // queue item that waited on the server when it connected, and can be reached by
 // others. Then history read from the vault is complete as of now. It returns
-// ctx's error where that does not happen in time, and ErrClosed or
-// ErrDeviceRevoked where it never will.
+// ctx's error where that does not happen in time, and ErrClosed,
+// ErrDeviceRevoked or ErrAccountDeleted where it never will.
 func (c *Client) Sync(ctx context.Context) error {
 	ctx, cancel := c.during(ctx)
 	defer cancel()
 	err := c.status.await(ctx, func() (bool, error) {
 		s := c.status
-		if errors.Is(s.combined.Err, ErrDeviceRevoked) {
-			return false, ErrDeviceRevoked
+		if s.combined.final() {
+			return false, s.combined.Err
 		}
 		return s.combined.State == Online && s.cursor >= s.target && s.maintained, nil
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -183,24 +184,47 @@ func records(changes []mls.Change) iter.Seq2[[]byte, []byte] {
 // still to be sent fails.
 func (t *transaction) end(state vault.ConversationState, why error) error {
 	t.row.State, t.notes, t.drop = state, notes{Last: t.last()}, true
-	return t.failAll(why)
+	return errors.Join(t.failAll(why), t.DeleteMLS(returnID(t.v.id)))
 }
 
 // last is the newest epoch that the group is known to have been in.
 func (t *transaction) last() uint64 { return max(t.notes.Last, t.v.epoch) }
 
-// breakOff stops following the group, whose keys stay for a repair.
+// breakOff stops following the group. Its keys stay for the way back, on which this
+// device goes by itself, and so does what waits to be sent. Where they are damaged
+// there is none: who is in the group cannot be told.
 func (t *transaction) breakOff(reason error) error {
 	if t.notes.Leaving {
 		return t.end(vault.ConversationLeft, ErrNotMember)
 	}
 	t.row.State, t.notes = stateBroken, notes{Last: t.last()}
-	err := t.record(SystemEvent{Kind: EventBroken, Reason: brokenReason(reason)}, 0)
-	if err != nil {
+	if err := t.record(SystemEvent{Kind: EventBroken, Reason: brokenReason(reason)}, 0); err != nil {
 		return err
 	}
 	t.after(t.v.close)
-	return t.failAll(fmt.Errorf("%w: %w", ErrBroken, reason))
+	if errors.Is(reason, ErrProfileCorrupt) {
+		return t.failAll(fmt.Errorf("%w: %w", ErrBroken, reason))
+	}
+	t.notes.Healing = &healing{Since: t.v.c.now()}
+	t.after(func() { wake(t.v.c.start) })
+	for _, out := range t.v.outbox {
+		if err := t.keepPost(out, reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepPost keeps a post to be sealed anew in another epoch, and fails what else is
+// in the outbox.
+func (t *transaction) keepPost(out *outgoing, reason error) error {
+	if out.Kind != outboxPost {
+		return t.fail(out, fmt.Errorf("%w: %w", ErrBroken, reason))
+	}
+	item := out.OutboxItem
+	item.Payload = nil
+	t.after(func() { out.Payload, out.notBefore, out.answered, out.repeated = nil, 0, false, true })
+	return t.UpdateOutbox(item)
 }
 
 // failPosts fails the messages that wait to be sent.

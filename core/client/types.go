@@ -46,8 +46,9 @@ const (
 	// StateRemoved means that somebody removed this account.
 	StateRemoved
 	// StateBroken means that this device refused what a member did to the
-	// group, or could not follow it, and no longer takes part. What it has is
-	// still there to read.
+	// group, or could not follow it, and does not take part for now: it asks the
+	// others by itself for the way back. What it has is still there to read, and
+	// what waits to be sent goes out when it is back.
 	StateBroken
 )
 
@@ -72,6 +73,9 @@ type Conversation struct {
 	Unread       int
 	// CanManage says whether this account may add, remove and rename.
 	CanManage bool
+	// Muted and Pinned are this account's settings, the same on its devices;
+	// Blocked says that the Peer's invitations are declined.
+	Muted, Pinned, Blocked bool
 }
 
 // MessageKind tells what people wrote from what happened to the group.
@@ -146,6 +150,9 @@ const (
 	EventKeyChanged EventKind = "key-changed"
 	// EventBroken: this device stopped following the conversation.
 	EventBroken EventKind = "broken"
+	// EventReturned: this device follows the conversation again; messages from
+	// From to Until may be missing.
+	EventReturned EventKind = "returned"
 	// EventOverflow: the server's queue was full and messages may be missing.
 	EventOverflow EventKind = "overflow"
 )
@@ -167,6 +174,9 @@ type SystemEvent struct {
 	Title string `json:"title,omitempty"`
 	// Reason says more where there is more to say.
 	Reason string `json:"reason,omitempty"`
+	// From and Until bound what may be missing.
+	From  time.Time `json:"from,omitzero"`
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Page asks for a part of a conversation. The zero Page is the newest
@@ -219,6 +229,13 @@ type ServerInfo struct {
 	Name         string
 	Version      string
 	Registration Registration
+	// PushKey is the server's key at push services (RFC 8292), which a push
+	// subscription may have to be made for: P-256, uncompressed, 65 bytes. Nil
+	// where the server wakes nobody.
+	PushKey []byte
+	// Rendezvous are the servers at which this one leaves word where it can be
+	// reached.
+	Rendezvous []Link
 	// MaxBlobSize is how large an encrypted file may be that the server takes,
 	// in bytes; 0 where it does not say.
 	MaxBlobSize uint64

@@ -16,6 +16,9 @@ var userMessages = []struct {
 	err     error
 	message string
 }{
+	{ErrPasswordUncertain, "The connection broke while your password was being changed. Both passwords open this app until it is known which one counts."},
+	{ErrRecoveryUncertain, "The connection broke at the very end. Please try to log in with your new password; if that does not work, use the recovery code again."},
+	{ErrPresentPassword, "That is not your present password."},
 	{ErrWrongPassword, "Wrong name or password."},
 	{ErrNameTaken, "Somebody already has this name. Please choose another one."},
 	{ErrNameInvalid, "A name has 2 to 32 characters: a–z, 0–9, dot, dash and underscore, starting and ending with a letter or digit."},
@@ -45,10 +48,28 @@ var userMessages = []struct {
 	{ErrNoProfile, "There is no profile here yet."},
 	{ErrProfileCorrupt, "The profile on this computer is damaged."},
 	{ErrDeviceRevoked, "This device was removed from your account."},
+	{ErrAccountDeleted, "Your account was deleted on another device."},
+	{ErrDeviceUnknown, "The server does not know this device any more. Your account may have been deleted."},
+	{ErrAccountChanged, "Your account was changed on another device at the same time. Please try again."},
+	{ErrRecoveryCodeInvalid, "This is not a recovery code. It has seven groups of four characters; please check for typing mistakes."},
+	{ErrWrongRecoveryCode, "Wrong name or recovery code."},
+	{ErrRecoveryLocked, "Too many wrong recovery codes were tried for this name today. Please try again tomorrow."},
+	{ErrTooManySettings, "You have muted, pinned or blocked as much as fits. Please undo some of it first."},
+	{ErrBanned, "Your account is banned from this server."},
+	{ErrNotReportable, "This message cannot be reported: this device cannot prove who sent it."},
+	{ErrReportRefused, "The server does not accept this report. The sender's account may be gone."},
+	{ErrReportQuota, "You have reported as many messages as you can today. Please try again tomorrow."},
+	{ErrUnknownReport, "There is no such report. It may have expired."},
+	{ErrNoteInvalid, "A note has at most 1000 bytes of text."},
+	{ErrRoleRequired, "Your role on this server does not allow this. Moderators can ban users, admins everybody else, and nobody themselves."},
+	{ErrLastAdmin, "This is the last admin of the server. Make somebody else an admin first."},
 	{ErrRateLimited, "Too many attempts. Please wait a little."},
 	{ErrTooManyDevices, "Your account has too many devices. Please remove one first."},
 	{ErrGroupFull, "The server allows no more devices in this group."},
-	{ErrBroken, "This device can no longer follow the conversation. Please start a new one."},
+	{ErrPushDisabled, "This server wakes no devices through push services."},
+	{ErrPushInvalid, "The server cannot use this push endpoint. It must be a public https address, with the keys that came with it."},
+	{ErrContactQuota, "You have invited as many people today as this server allows. Please try again tomorrow."},
+	{ErrBroken, "This device lost track of the conversation and is asking the others for the way back. Please try again in a while."},
 	{vault.ErrFull, "The disk of this computer is full."},
 	{vault.ErrTooNew, "This profile was made by a newer version of the app."},
 	{ErrServer, "The server has a problem. Please try again later."},
@@ -70,6 +91,9 @@ func UserMessage(err error) string {
 		return named.Name + ": " + UserMessage(named.Err)
 	}
 	err = fromWire(err)
+	if said, ok := errors.AsType[*wire.Error](err); ok && errors.Is(err, ErrBanned) && said.RetryAfter > 0 {
+		return said.Message // it says until when
+	}
 	for _, m := range userMessages {
 		if errors.Is(err, m.err) {
 			return m.message
@@ -92,10 +116,24 @@ var wireErrors = map[qpcv1.ErrorCode]error{
 	qpcv1.ErrorCode_ERROR_CODE_REGISTRATION_CLOSED: ErrRegistrationClosed,
 	qpcv1.ErrorCode_ERROR_CODE_LOGIN_FAILED:        ErrWrongPassword,
 	qpcv1.ErrorCode_ERROR_CODE_DEVICE_REVOKED:      ErrDeviceRevoked,
+	qpcv1.ErrorCode_ERROR_CODE_DEVICE_REFUSED:      ErrDeviceUnknown,
+	qpcv1.ErrorCode_ERROR_CODE_PASSWORD_WRONG:      ErrPresentPassword,
+	qpcv1.ErrorCode_ERROR_CODE_ACCOUNT_CHANGED:     ErrAccountChanged,
+	qpcv1.ErrorCode_ERROR_CODE_RECOVERY_FAILED:     ErrWrongRecoveryCode,
+	qpcv1.ErrorCode_ERROR_CODE_RECOVERY_LOCKED:     ErrRecoveryLocked,
 	qpcv1.ErrorCode_ERROR_CODE_TOO_MANY_DEVICES:    ErrTooManyDevices,
 	qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_ACCOUNT:     ErrUnknownUser,
 	qpcv1.ErrorCode_ERROR_CODE_NO_KEY_PACKAGE:      ErrUnreachableUser,
 	qpcv1.ErrorCode_ERROR_CODE_CHANNEL_FULL:        ErrGroupFull,
+	qpcv1.ErrorCode_ERROR_CODE_ACCOUNT_BANNED:      ErrBanned,
+	qpcv1.ErrorCode_ERROR_CODE_REPORT_INVALID:      ErrReportRefused,
+	qpcv1.ErrorCode_ERROR_CODE_REPORT_QUOTA:        ErrReportQuota,
+	qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_REPORT:      ErrUnknownReport,
+	qpcv1.ErrorCode_ERROR_CODE_ROLE_REQUIRED:       ErrRoleRequired,
+	qpcv1.ErrorCode_ERROR_CODE_LAST_ADMIN:          ErrLastAdmin,
+	qpcv1.ErrorCode_ERROR_CODE_PUSH_DISABLED:       ErrPushDisabled,
+	qpcv1.ErrorCode_ERROR_CODE_PUSH_INVALID:        ErrPushInvalid,
+	qpcv1.ErrorCode_ERROR_CODE_TOKEN_QUOTA:         ErrContactQuota,
 }
 
 // connectionErrors gives failures of a connection the names that callers
@@ -117,6 +155,9 @@ func fromWire(err error) error {
 	}
 	if sentinel, ok := wireErrors[wire.CodeOf(err)]; ok && !errors.Is(err, sentinel) {
 		return fmt.Errorf("%w: %w", sentinel, err)
+	}
+	if closed, ok := errors.AsType[*wire.ClosedError](err); ok && closed.Goodbye == qpcv1.Goodbye_REASON_BANNED && !errors.Is(err, ErrBanned) {
+		err = fmt.Errorf("%w: %w", ErrBanned, err)
 	}
 	for _, c := range connectionErrors {
 		if errors.Is(err, c.from) && !errors.Is(err, c.to) {

@@ -18,7 +18,10 @@ import (
 // what recipients accept, as clocks differ.
 const welcomeLifetime = seal.MaxFirstContactLife - 48*time.Hour
 
-var errWelcome = errors.New("client: unacceptable welcome")
+var (
+	errWelcome = errors.New("client: unacceptable welcome")
+	errBlocked = errors.New("client: welcome from a blocked account")
+)
 
 // invitation is a Welcome that has been opened and found good.
 type invitation struct {
@@ -30,10 +33,10 @@ type invitation struct {
 	reusable bool // the KeyPackage is one of last resort
 }
 
-// receiveWelcome joins the group of a first contact. One that is not acceptable
-// is dropped: nobody who could be told is known to have sent it.
-func (c *Client) receiveWelcome(ctx context.Context, item *qpcv1.QueueItem, sealed []byte) error {
-	in, err := c.openWelcome(ctx, sealed)
+// receiveWelcome joins the group that a device invites to. An invitation that is
+// not acceptable is dropped: nobody who could be told is known to have sent it.
+func (c *Client) receiveWelcome(ctx context.Context, item *qpcv1.QueueItem, sender *identity.Certificate, welcome *qpcv1.Invitation) error {
+	in, err := c.openWelcome(ctx, sender, welcome)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -63,17 +66,13 @@ func (c *Client) dropWelcome(ctx context.Context, item *qpcv1.QueueItem, why err
 }
 
 // openWelcome opens, verifies and judges a Welcome; it changes nothing.
-func (c *Client) openWelcome(ctx context.Context, sealed []byte) (*invitation, error) {
-	first, err := c.self.hybrid.OpenFirstContact(sealed, c.now())
-	if err != nil {
-		return nil, err
-	}
-	if err := c.people.check(identity.Credential{AccountID: first.Sender.AccountID, AccountKey: first.Sender.AccountKey}); err != nil {
-		return nil, err
+func (c *Client) openWelcome(ctx context.Context, sender *identity.Certificate, welcome *qpcv1.Invitation) (*invitation, error) {
+	if c.shared.has(sharedBlocked, sender.AccountID) {
+		return nil, errBlocked
 	}
 	var raw []byte
-	err = c.vault.View(ctx, func(tx *vault.Tx) (err error) {
-		raw, err = tx.KeyPackage(first.KeyPackageRef)
+	err := c.vault.View(ctx, func(tx *vault.Tx) (err error) {
+		raw, err = tx.KeyPackage(welcome.KeyPackageRef)
 		return err
 	})
 	if err != nil {
@@ -85,14 +84,14 @@ func (c *Client) openWelcome(ctx context.Context, sealed []byte) (*invitation, e
 		return nil, err
 	}
 	defer bundle.Destroy()
-	group, err := mls.Join(c.groups, c.self.signer, bundle, first.Welcome, nil)
+	group, err := mls.Join(c.groups, c.self.signer, bundle, welcome.Welcome, nil)
 	if err != nil {
 		return nil, err
 	}
 	in := &invitation{
-		group: group, ref: first.KeyPackageRef, reusable: bundle.Public().LastResort(),
+		group: group, ref: welcome.KeyPackageRef, reusable: bundle.Public().LastResort(),
 	}
-	return in, in.check(first.Sender, c.self.account())
+	return in, in.check(sender, c.self.account())
 }
 
 // check holds the group that was joined against the product's rules.
@@ -161,7 +160,7 @@ func (c *Client) join(ctx context.Context, item *qpcv1.QueueItem, in *invitation
 		t.seen, t.contacts = item.Seq, contacts
 		t.row.State, t.notes = vault.ConversationActive, notes{NewHere: true}
 		t.describe()
-		if err := t.DeleteMLS(id); err != nil {
+		if err := errors.Join(t.DeleteMLS(id), t.forgetReturn()); err != nil {
 			return err
 		}
 		if !in.reusable {
@@ -177,7 +176,23 @@ func (c *Client) join(ctx context.Context, item *qpcv1.QueueItem, in *invitation
 	if err != nil && isNew {
 		c.forget(id)
 	}
+	if err == nil {
+		v.deliver() // what has waited since this device lost the group
+	}
 	return err
+}
+
+// forgetReturn ends the own way back into a group: somebody has brought this device
+// in anew.
+func (t *transaction) forgetReturn() error {
+	for _, out := range t.v.outbox {
+		if out.Kind == outboxRejoin {
+			if err := t.dequeue(out, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return t.DeleteMLS(returnID(t.v.id))
 }
 
 // arrival is the first event of a conversation that one was brought into.

@@ -15,5 +15,5 @@
 // identity.VerifyHybridKey); the info must name the purpose, and be the same on
 // both sides; the account key in a sender's certificate must be compared with
 // the one that is known for the account; a replayed message opens again, so
-// what it holds must be good for one use (a KeyPackage is).
+// what it holds must be good for one use (a KeyPackage is, a request's id is).
 package seal

@@ -16,16 +16,13 @@ import (
 )
 
 const (
-	firstContactLabel = "qpc first contact v1"
+	firstContactLabel = "qpc first contact v2"
 
 	// MaxFirstContactLife is how far ahead a first contact may expire.
 	MaxFirstContactLife = 30 * 24 * time.Hour
 	// clockGrace is how much the sender's clock may be ahead of ours when
 	// MaxFirstContactLife is judged.
 	clockGrace = time.Hour
-
-	// A KeyPackageRef is a hash of the suite: 32 to 64 bytes.
-	minRef, maxRef = 32, 64
 )
 
 var (
@@ -43,13 +40,13 @@ var (
 	ErrFirstContactTooFar = errors.New("seal: the first contact expires too far ahead")
 )
 
-// FirstContact is a verified invitation into a group by a device that was not
-// known before.
+// FirstContact is what a device has said to this one outside of any group,
+// verified: an invitation, or a question or answer about a group that one of
+// them has lost.
 type FirstContact struct {
-	// Welcome is a serialised MLSMessage with a Welcome.
-	Welcome []byte
-	// KeyPackageRef names the KeyPackage that it answers.
-	KeyPackageRef []byte
+	// Body is what the sender has to say, a serialised qpcv1.ContactBody. It was
+	// meant for this device, and is not looked at here.
+	Body []byte
 	// Sender is the certificate of the device that signed this. Whether its
 	// account key is that of the account is for the caller to check.
 	Sender *identity.Certificate
@@ -57,19 +54,20 @@ type FirstContact struct {
 	Expires time.Time
 }
 
-// firstContactMessage is what the sender signs.
-func firstContactMessage(keyPackageRef, welcome []byte, expires uint64) []byte {
-	hash := sha256.Sum256(welcome)
-	m := slices.Concat([]byte(firstContactLabel), []byte{0}, keyPackageRef, hash[:])
+// firstContactMessage is what the sender signs. The recipient's key is in it, so
+// that nobody can pass on what was meant for him.
+func firstContactMessage(recipientPub, body []byte, expires uint64) []byte {
+	to, hash := sha256.Sum256(recipientPub), sha256.Sum256(body)
+	m := slices.Concat([]byte(firstContactLabel), []byte{0}, to[:], hash[:])
 	return binary.BigEndian.AppendUint64(m, expires)
 }
 
-// SealFirstContact seals a Welcome, the sender's certificate and the sender's
+// SealFirstContact seals a body, the sender's certificate and the sender's
 // signature over both ends to the X-Wing key of the recipient's device. The
 // key in the certificate must be the sender's; expires is at most 30 days
 // ahead. It returns ErrFirstContact where an argument is unfit, and
 // ErrPublicKey.
-func SealFirstContact(recipientPub []byte, sender ed25519.PrivateKey, senderCertificate, welcome, keyPackageRef []byte, expires time.Time) ([]byte, error) {
+func SealFirstContact(recipientPub []byte, sender ed25519.PrivateKey, senderCertificate, body []byte, expires time.Time) ([]byte, error) {
 	cert, err := identity.ParseCertificate(senderCertificate)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFirstContact, err)
@@ -77,18 +75,17 @@ func SealFirstContact(recipientPub []byte, sender ed25519.PrivateKey, senderCert
 	if len(sender) != ed25519.PrivateKeySize || !cert.DeviceKey.Equal(sender.Public()) {
 		return nil, fmt.Errorf("%w: the certificate is not for the sender's key", ErrFirstContact)
 	}
-	if err := checkParts(welcome, keyPackageRef); err != nil {
-		return nil, err
+	if len(body) == 0 {
+		return nil, fmt.Errorf("%w: no body", ErrFirstContact)
 	}
 	if expires.Unix() <= 0 {
 		return nil, fmt.Errorf("%w: no expiry", ErrFirstContact)
 	}
 	at := uint64(expires.Unix())
 	raw, err := proto.Marshal(&qpcv1.FirstContact{
-		Welcome:           welcome,
-		KeyPackageRef:     keyPackageRef,
+		Body:              body,
 		SenderCertificate: senderCertificate,
-		SenderSignature:   ed25519.Sign(sender, firstContactMessage(keyPackageRef, welcome, at)),
+		SenderSignature:   ed25519.Sign(sender, firstContactMessage(recipientPub, body, at)),
 		ExpiresAt:         at,
 	})
 	if err != nil {
@@ -112,8 +109,8 @@ func (k *PrivateKey) OpenFirstContact(sealed []byte, now time.Time) (*FirstConta
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(raw, &m); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFirstContact, err)
 	}
-	if err := checkParts(m.Welcome, m.KeyPackageRef); err != nil {
-		return nil, err
+	if len(m.Body) == 0 {
+		return nil, fmt.Errorf("%w: no body", ErrFirstContact)
 	}
 	if err := checkExpiry(m.ExpiresAt, now); err != nil {
 		return nil, err
@@ -125,25 +122,10 @@ func (k *PrivateKey) OpenFirstContact(sealed []byte, now time.Time) (*FirstConta
 	if err := cert.CheckTime(now); err != nil {
 		return nil, fmt.Errorf("seal: first contact: %w", err)
 	}
-	if !ed25519.Verify(cert.DeviceKey, firstContactMessage(m.KeyPackageRef, m.Welcome, m.ExpiresAt), m.SenderSignature) {
+	if !ed25519.Verify(cert.DeviceKey, firstContactMessage(k.Public(), m.Body, m.ExpiresAt), m.SenderSignature) {
 		return nil, ErrFirstContactSignature
 	}
-	return &FirstContact{
-		Welcome:       m.Welcome,
-		KeyPackageRef: m.KeyPackageRef,
-		Sender:        cert,
-		Expires:       time.Unix(int64(m.ExpiresAt), 0).UTC(),
-	}, nil
-}
-
-func checkParts(welcome, keyPackageRef []byte) error {
-	switch {
-	case len(welcome) == 0:
-		return fmt.Errorf("%w: no welcome", ErrFirstContact)
-	case len(keyPackageRef) < minRef || len(keyPackageRef) > maxRef:
-		return fmt.Errorf("%w: KeyPackage reference of %d bytes", ErrFirstContact, len(keyPackageRef))
-	}
-	return nil
+	return &FirstContact{Body: m.Body, Sender: cert, Expires: time.Unix(int64(m.ExpiresAt), 0).UTC()}, nil
 }
 
 // checkExpiry compares in seconds, as unsigned numbers: the field may hold

@@ -19,8 +19,7 @@ import (
 var (
 	contactNow     = time.Date(2025, 6, 1, 12, 0, 0, 500, time.UTC)
 	contactExpires = contactNow.Add(20 * 24 * time.Hour)
-	contactWelcome = bytes.Repeat([]byte("welcome "), 300)
-	contactRef     = bytes.Repeat([]byte{7}, 32)
+	contactBody    = bytes.Repeat([]byte("welcome "), 300)
 )
 
 func deviceKey(b byte) ed25519.PrivateKey {
@@ -47,19 +46,22 @@ func validCertificate(t testing.TB, device ed25519.PrivateKey) []byte {
 // goodContact returns a message that opens, to be spoilt.
 func goodContact(t testing.TB) *qpcv1.FirstContact {
 	m := &qpcv1.FirstContact{
-		Welcome:           contactWelcome,
-		KeyPackageRef:     contactRef,
+		Body:              contactBody,
 		SenderCertificate: validCertificate(t, deviceKey(3)),
 		ExpiresAt:         uint64(contactExpires.Unix()),
 	}
-	sign(m, deviceKey(3))
+	sign(t, m, deviceKey(3))
 	return m
 }
 
 // sign signs by what content.proto says, not by the package's own function.
-func sign(m *qpcv1.FirstContact, device ed25519.PrivateKey) {
-	hash := sha256.Sum256(m.Welcome)
-	text := "qpc first contact v1\x00" + string(m.KeyPackageRef) + string(hash[:])
+func sign(t testing.TB, m *qpcv1.FirstContact, device ed25519.PrivateKey) {
+	signTo(testKey(t, 1), m, device)
+}
+
+func signTo(recipient *PrivateKey, m *qpcv1.FirstContact, device ed25519.PrivateKey) {
+	to, hash := sha256.Sum256(recipient.Public()), sha256.Sum256(m.Body)
+	text := "qpc first contact v2\x00" + string(to[:]) + string(hash[:])
 	m.SenderSignature = ed25519.Sign(device, binary.BigEndian.AppendUint64([]byte(text), m.ExpiresAt))
 }
 
@@ -74,7 +76,7 @@ func sealContact(t testing.TB, k *PrivateKey, m *qpcv1.FirstContact) []byte {
 
 func sealRaw(t testing.TB, k *PrivateKey, raw []byte) []byte {
 	t.Helper()
-	sealed, err := Seal(k.Public(), []byte("qpc first contact v1"), nil, raw)
+	sealed, err := Seal(k.Public(), []byte("qpc first contact v2"), nil, raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +85,8 @@ func sealRaw(t testing.TB, k *PrivateKey, raw []byte) []byte {
 
 func TestFirstContact(t *testing.T) {
 	k, device := testKey(t, 1), deviceKey(3)
-	for _, ref := range [][]byte{contactRef, bytes.Repeat([]byte{8}, 48), bytes.Repeat([]byte{9}, 64)} {
-		sealed, err := SealFirstContact(k.Public(), device, validCertificate(t, device), contactWelcome, ref, contactExpires)
+	for _, body := range [][]byte{contactBody, []byte("welcome"), bytes.Repeat([]byte("welcome "), 100_000)} {
+		sealed, err := SealFirstContact(k.Public(), device, validCertificate(t, device), body, contactExpires)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +94,7 @@ func TestFirstContact(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(got.Welcome, contactWelcome) || !bytes.Equal(got.KeyPackageRef, ref) ||
+		if !bytes.Equal(got.Body, body) ||
 			!got.Sender.DeviceKey.Equal(device.Public()) || got.Expires.Unix() != contactExpires.Unix() {
 			t.Errorf("came back as %+v", got)
 		}
@@ -110,25 +112,22 @@ func TestOpenFirstContactRefuses(t *testing.T) {
 	device, other := deviceKey(3), deviceKey(4)
 	type m = *qpcv1.FirstContact
 	resigned := func(change func(m)) func(m) {
-		return func(c m) { change(c); sign(c, device) }
+		return func(c m) { change(c); sign(t, c, device) }
 	}
 	for what, c := range map[string]struct {
 		change func(m)
 		want   error
 	}{
-		"welcome exchanged":         {func(c m) { c.Welcome = []byte("another welcome") }, ErrFirstContactSignature},
-		"reference exchanged":       {func(c m) { c.KeyPackageRef = bytes.Repeat([]byte{8}, 32) }, ErrFirstContactSignature},
+		"body exchanged":            {func(c m) { c.Body = []byte("another body") }, ErrFirstContactSignature},
+		"meant for another device":  {func(c m) { signTo(testKey(t, 2), c, device) }, ErrFirstContactSignature},
 		"expiry put off":            {func(c m) { c.ExpiresAt++ }, ErrFirstContactSignature},
 		"no signature":              {func(c m) { c.SenderSignature = nil }, ErrFirstContactSignature},
 		"short signature":           {func(c m) { c.SenderSignature = c.SenderSignature[1:] }, ErrFirstContactSignature},
-		"signed by another device":  {func(c m) { sign(c, other) }, ErrFirstContactSignature},
+		"signed by another device":  {func(c m) { sign(t, c, other) }, ErrFirstContactSignature},
 		"certificate of another":    {func(c m) { c.SenderCertificate = validCertificate(t, other) }, ErrFirstContactSignature},
 		"no certificate":            {func(c m) { c.SenderCertificate = nil }, identity.ErrCertificate},
 		"certificate changed":       {func(c m) { c.SenderCertificate[30] ^= 1 }, identity.ErrCertificate},
-		"no welcome":                {resigned(func(c m) { c.Welcome = nil }), ErrFirstContact},
-		"no reference":              {resigned(func(c m) { c.KeyPackageRef = nil }), ErrFirstContact},
-		"short reference":           {resigned(func(c m) { c.KeyPackageRef = make([]byte, 31) }), ErrFirstContact},
-		"long reference":            {resigned(func(c m) { c.KeyPackageRef = make([]byte, 65) }), ErrFirstContact},
+		"no body":                   {resigned(func(c m) { c.Body = nil }), ErrFirstContact},
 		"no expiry":                 {resigned(func(c m) { c.ExpiresAt = 0 }), ErrFirstContactExpired},
 		"expires now":               {resigned(func(c m) { c.ExpiresAt = uint64(contactNow.Unix()) }), ErrFirstContactExpired},
 		"expires in 31 days":        {resigned(func(c m) { c.ExpiresAt = uint64(contactNow.AddDate(0, 0, 31).Unix()) }), ErrFirstContactTooFar},
@@ -172,7 +171,7 @@ func TestOpenFirstContactRefuses(t *testing.T) {
 
 func TestFirstContactClocks(t *testing.T) {
 	k, device := testKey(t, 1), deviceKey(3)
-	sealed, err := SealFirstContact(k.Public(), device, validCertificate(t, device), contactWelcome, contactRef, contactNow.Add(MaxFirstContactLife))
+	sealed, err := SealFirstContact(k.Public(), device, validCertificate(t, device), contactBody, contactNow.Add(MaxFirstContactLife))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,23 +199,20 @@ func TestSealFirstContactRefuses(t *testing.T) {
 		want error
 	}{
 		"foreign certificate": {func() ([]byte, error) {
-			return SealFirstContact(pub, deviceKey(4), cert, contactWelcome, contactRef, contactExpires)
+			return SealFirstContact(pub, deviceKey(4), cert, contactBody, contactExpires)
 		}, ErrFirstContact},
 		"no certificate": {func() ([]byte, error) {
-			return SealFirstContact(pub, device, nil, contactWelcome, contactRef, contactExpires)
+			return SealFirstContact(pub, device, nil, contactBody, contactExpires)
 		}, identity.ErrCertificate},
 		"no key": {func() ([]byte, error) {
-			return SealFirstContact(pub, nil, cert, contactWelcome, contactRef, contactExpires)
+			return SealFirstContact(pub, nil, cert, contactBody, contactExpires)
 		}, ErrFirstContact},
-		"no welcome": {func() ([]byte, error) { return SealFirstContact(pub, device, cert, nil, contactRef, contactExpires) }, ErrFirstContact},
-		"no reference": {func() ([]byte, error) {
-			return SealFirstContact(pub, device, cert, contactWelcome, nil, contactExpires)
-		}, ErrFirstContact},
+		"no body": {func() ([]byte, error) { return SealFirstContact(pub, device, cert, nil, contactExpires) }, ErrFirstContact},
 		"no expiry": {func() ([]byte, error) {
-			return SealFirstContact(pub, device, cert, contactWelcome, contactRef, time.Time{})
+			return SealFirstContact(pub, device, cert, contactBody, time.Time{})
 		}, ErrFirstContact},
 		"no recipient": {func() ([]byte, error) {
-			return SealFirstContact(nil, device, cert, contactWelcome, contactRef, contactExpires)
+			return SealFirstContact(nil, device, cert, contactBody, contactExpires)
 		}, ErrPublicKey},
 	} {
 		if _, err := c.seal(); !errors.Is(err, c.want) {
@@ -261,7 +257,7 @@ func FuzzFirstContactInside(f *testing.F) {
 		if err != nil && !known(err) {
 			t.Error(err)
 		}
-		if err == nil && (!bytes.Equal(got.Welcome, contactWelcome) || !bytes.Equal(got.KeyPackageRef, contactRef)) {
+		if err == nil && !bytes.Equal(got.Body, contactBody) {
 			t.Error("opened what the sender did not sign")
 		}
 	})

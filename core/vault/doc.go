@@ -8,11 +8,14 @@
 //
 //	vault.key   the database key, sealed under the password (see keyfile.go)
 //	vault.db    the SQLCipher database, with vault.db-wal and vault.db-shm
+//	vault.key.next  the same, under a password that is on its way in
 //	vault.lock  held with an advisory lock while a process has the vault open
 //
 // The database key is 256 random bits. It is wrapped with ChaCha20-Poly1305
 // under Argon2id of the password, so that changing the password rewrites
-// vault.key and nothing else. Whoever has an old copy of vault.key and the old
+// vault.key and nothing else. Where the password is somebody else's too, such as
+// a server's, StagePassword lets either open the vault until it is known which
+// of them the other side has. Whoever has an old copy of vault.key and the old
 // password still gets the key.
 //
 // # Promises

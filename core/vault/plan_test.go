@@ -46,6 +46,7 @@ func TestQueryPlans(t *testing.T) {
 			tx.PutMLS(conv, func(yield func(k, v []byte) bool) { yield(nil, nil) }),
 			second(tx.MessageByID(conv, conv)), second(tx.OwnMessage(conv)), second(tx.DirectConversation(conv)), second(tx.Contact(conv)),
 			second(tx.ContactByName("")), second(tx.OutboxItem(conv)), second(tx.MLSRecord(conv, nil)), second(tx.KeyPackage(nil)), second(tx.Setting("")),
+			second(tx.Evidence(conv, conv)), tx.PutEvidence(m, Evidence{}),
 		} {
 			if err != nil && !errors.Is(err, ErrNotFound) {
 				return err

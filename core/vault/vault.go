@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"crypto/subtle"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -18,8 +17,10 @@ import (
 const (
 	keyName    = "vault.key"
 	newKeyName = "vault.key.new"
-	dbName     = "vault.db"
-	lockName   = "vault.lock"
+	// stagedKeyName is a second key file, for a password that is on its way in.
+	stagedKeyName = "vault.key.next"
+	dbName        = "vault.db"
+	lockName      = "vault.lock"
 )
 
 // Options of a vault. The zero value is good.
@@ -50,7 +51,7 @@ type Vault struct {
 	checkpointing atomic.Bool
 	tasks         sync.WaitGroup
 
-	keyFile   sync.Mutex // serialises ChangePassword and Close
+	keyFile   sync.Mutex // serialises changes of the password and Close
 	closing   chan struct{}
 	closeOnce sync.Once
 	closeErr  error
@@ -60,6 +61,20 @@ type Vault struct {
 func Exists(dir string) bool {
 	info, err := os.Stat(filepath.Join(dir, keyName))
 	return err == nil && info.Mode().IsRegular()
+}
+
+// Delete deletes a vault that nobody has open, its key files first: without
+// them the rest is noise. One that is not there is no error.
+func Delete(dir string) error {
+	for _, name := range []string{keyName, stagedKeyName, newKeyName} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("vault: delete: %w", err)
+		}
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("vault: delete: %w", err)
+	}
+	return nil
 }
 
 // Create makes a new vault in the directory, which is made if need be, and
@@ -137,11 +152,7 @@ func Open(dir, password string, o Options) (*Vault, error) {
 }
 
 func (v *Vault) open(password string) error {
-	sealed, err := readKeyFile(v.path(keyName))
-	if err != nil {
-		return err
-	}
-	key, err := sealed.open(password)
+	key, err := v.unwrap(password)
 	if err != nil {
 		return err
 	}
@@ -162,7 +173,7 @@ func (v *Vault) open(password string) error {
 	}); err != nil {
 		return err
 	}
-	// Left by a crash in ChangePassword.
+	// Left by a crash in a change of the password.
 	if err := os.Remove(v.path(newKeyName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("vault: remove an unfinished key file: %w", err)
 	}
@@ -250,36 +261,6 @@ func (v *Vault) with(ctx context.Context, from chan *conn, fn func(*conn) error)
 		}
 	}
 	return fn(c)
-}
-
-// ChangePassword seals the database key under a new password. When it returns
-// nil only the new password opens the vault; after an error or a crash either
-// the old or the new one does, never none. ErrWrongPassword: old is wrong.
-func (v *Vault) ChangePassword(old, new string) error {
-	v.keyFile.Lock()
-	defer v.keyFile.Unlock()
-	select {
-	case <-v.closing:
-		return ErrClosed
-	default:
-	}
-	current, err := readKeyFile(v.path(keyName))
-	if err != nil {
-		return err
-	}
-	key, err := current.open(old)
-	if err != nil {
-		return err
-	}
-	defer key.wipe()
-	if subtle.ConstantTimeCompare(key.bytes[:], v.key.bytes[:]) != 1 {
-		return fmt.Errorf("%w: the key file is of another vault", ErrCorrupt)
-	}
-	sealed, err := sealKey(v.key, new, v.kdf)
-	if err != nil {
-		return err
-	}
-	return writeKeyFile(v.path(keyName), v.path(newKeyName), sealed)
 }
 
 // Close waits for running transactions, empties the WAL into the database,

@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	qpcv1 "quicprochat/proto/qpc/v1"
@@ -24,12 +26,12 @@ func loginRouter(kinds map[string]*Principal) *Router {
 }
 
 func TestAccessMatrix(t *testing.T) {
-	account := []byte("0123456789abcdef")
+	account, admin := []byte("0123456789abcdef"), []byte("admin 0123456789")
 	kinds := map[string]*Principal{
 		"anonymous": nil,
 		"account":   {Account: account},
 		"device":    {Account: account, Device: account},
-		"admin":     {Account: account, Role: RoleAdmin},
+		"admin":     {Account: admin},
 		"server":    {Role: RoleServer},
 		"nobody":    {}, // a mistake of a handler must open nothing
 	}
@@ -40,7 +42,13 @@ func TestAccessMatrix(t *testing.T) {
 		qpcv1.Access_ACCESS_ADMIN:     "admin",
 		qpcv1.Access_ACCESS_SERVER:    "server",
 	}
-	s := serve(t, loginRouter(kinds), ServeOptions{})
+	errRole := NewError(qpcv1.ErrorCode_ERROR_CODE_ROLE_REQUIRED, "no")
+	s := serve(t, loginRouter(kinds), ServeOptions{Operator: func(_ context.Context, account []byte) error {
+		if bytes.Equal(account, admin) {
+			return nil
+		}
+		return errRole
+	}})
 	for kind, principal := range kinds {
 		c := s.dial(t, DialOptions{})
 		if principal != nil {
@@ -60,7 +68,11 @@ func TestAccessMatrix(t *testing.T) {
 			if got := r.Status == StatusOK; got != want {
 				t.Errorf("%s as %s: allowed is %v", m.Name, kind, got)
 			}
-			if !want && errorCode(t, r) != qpcv1.ErrorCode_ERROR_CODE_WRONG_CONNECTION {
+			refusal := qpcv1.ErrorCode_ERROR_CODE_WRONG_CONNECTION
+			if m.Access == qpcv1.Access_ACCESS_ADMIN && contains(allowed[qpcv1.Access_ACCESS_ACCOUNT], kind) {
+				refusal = errRole.Code
+			}
+			if !want && errorCode(t, r) != refusal {
 				t.Errorf("%s as %s: %v", m.Name, kind, errorCode(t, r))
 			}
 		}
@@ -68,6 +80,9 @@ func TestAccessMatrix(t *testing.T) {
 		p := &Peer{principal: principal}
 		for access := range qpcv1.Access_name {
 			a := qpcv1.Access(access)
+			if a == qpcv1.Access_ACCESS_ADMIN {
+				continue // it takes more than the connection
+			}
 			if got := allow(&Method{Access: a}, p) == nil; got != contains(allowed[a], kind) {
 				t.Errorf("%s as %s: allowed is %v", a, kind, got)
 			}
@@ -130,5 +145,38 @@ func TestInterceptComesAfterAccess(t *testing.T) {
 	mustHealth(t, c)
 	if len(seen) != 2 {
 		t.Errorf("asked %d times", len(seen))
+	}
+}
+
+// Without somebody to ask, nobody is an operator; and the answer is as of now.
+func TestOperatorIsAskedBeforeEachCall(t *testing.T) {
+	kinds := map[string]*Principal{"account": {Account: []byte("0123456789abcdef")}}
+	var operates atomic.Bool
+	errRole := NewError(qpcv1.ErrorCode_ERROR_CODE_ROLE_REQUIRED, "no")
+	ask := func(context.Context, []byte) error {
+		if operates.Load() {
+			return nil
+		}
+		return errRole
+	}
+	for name, tc := range map[string]struct {
+		operator func(context.Context, []byte) error
+		refusal  qpcv1.ErrorCode
+	}{
+		"nobody to ask": {nil, qpcv1.ErrorCode_ERROR_CODE_WRONG_CONNECTION},
+		"somebody":      {ask, errRole.Code},
+	} {
+		s := serve(t, loginRouter(kinds), ServeOptions{Operator: tc.operator})
+		c := s.dial(t, DialOptions{})
+		if err := c.Call(testContext(t), &qpcv1.LoginFinishRequest{Ke3: []byte("account")}, &qpcv1.LoginFinishResponse{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, role := range []bool{false, true, false} {
+			operates.Store(role)
+			err := c.Call(testContext(t), &qpcv1.ListReportsRequest{}, &qpcv1.ListReportsResponse{})
+			if allowed := role && tc.operator != nil; allowed != (err == nil) || !allowed && CodeOf(err) != tc.refusal {
+				t.Errorf("%s, operator %v: %v", name, role, err)
+			}
+		}
 	}
 }

@@ -115,7 +115,7 @@ func decodeResponse(m *Method, r Response, resp proto.Message) error {
 	if err := proto.Unmarshal(r.Payload, &e); err != nil {
 		return fmt.Errorf("wire: error of %s: %w", m.Name, ErrMalformed)
 	}
-	return errorFromProto(&e)
+	return ErrorFromProto(&e)
 }
 
 // exchange runs one request and its response over a stream of their own.

@@ -16,6 +16,7 @@ type Error struct {
 	Message    string
 	RetryAfter time.Duration     // 0 where it does not apply; milliseconds on the wire
 	Stale      *qpcv1.StaleEpoch // only with ERROR_CODE_STALE_EPOCH
+	Vault      uint64            // the version that is there; only with ERROR_CODE_VAULT_CONFLICT
 }
 
 // NewError makes an Error without further details.
@@ -39,20 +40,23 @@ func CodeOf(err error) qpcv1.ErrorCode {
 	return qpcv1.ErrorCode_ERROR_CODE_UNSPECIFIED
 }
 
-func (e *Error) proto() *qpcv1.Error {
+// Proto is e as it travels, such as in the outcome of one of several.
+func (e *Error) Proto() *qpcv1.Error {
 	return &qpcv1.Error{
 		Code:         e.Code,
 		Message:      e.Message,
 		RetryAfterMs: uint64(max(0, e.RetryAfter.Milliseconds())),
 		StaleEpoch:   e.Stale,
+		VaultVersion: e.Vault,
 	}
 }
 
 // maxRetryAfter bounds what a server can make a client wait.
 const maxRetryAfter = 24 * time.Hour
 
-func errorFromProto(m *qpcv1.Error) *Error {
-	e := &Error{Code: m.GetCode(), Message: m.GetMessage(), Stale: m.GetStaleEpoch()}
+// ErrorFromProto is what the other side meant with m.
+func ErrorFromProto(m *qpcv1.Error) *Error {
+	e := &Error{Code: m.GetCode(), Message: m.GetMessage(), Stale: m.GetStaleEpoch(), Vault: m.GetVaultVersion()}
 	if e.Code == qpcv1.ErrorCode_ERROR_CODE_UNSPECIFIED {
 		e.Code = qpcv1.ErrorCode_ERROR_CODE_INTERNAL
 	}

@@ -103,10 +103,25 @@ func (x *exchange) admit(method uint16, length int) error {
 			return err
 		}
 	}
+	if m.Access == qpcv1.Access_ACCESS_ADMIN {
+		if err := x.authorize(); err != nil {
+			return err
+		}
+	}
 	if length > largeRequest {
 		return x.admitLarge(length)
 	}
 	return nil
+}
+
+// authorize asks whether the caller is an operator at this time.
+func (x *exchange) authorize() error {
+	operator := x.server.opts.Operator
+	who, known := x.peer.Principal()
+	if operator == nil || !known {
+		return errWrongConnection
+	}
+	return operator(x.stream.Context(), who.Account)
 }
 
 // largeRequest is from how many bytes on a request counts in what its
@@ -198,7 +213,7 @@ func (x *exchange) refuse(id uint32, err error) {
 		x.peer.closeNow(CloseMalformed, "too many malformed frames")
 		return
 	}
-	payload, err := proto.Marshal(answer.proto())
+	payload, err := proto.Marshal(answer.Proto())
 	if err != nil { // text that is not UTF-8
 		payload, _ = proto.Marshal(&qpcv1.Error{Code: answer.Code})
 	}

@@ -19,6 +19,12 @@ type ServeOptions struct {
 	// handler will get.
 	Intercept func(ctx context.Context, p *Peer, m Method) error
 
+	// Operator tells whether an account may call the methods with ACCESS_ADMIN.
+	// It is asked before each such call, after Intercept, so that the answer is
+	// as of now; its error is the call's answer. Where it is not set, those calls
+	// are refused.
+	Operator func(ctx context.Context, account []byte) error
+
 	// Explain, where set, turns the error of a handler that is no [Error] into
 	// what the caller is told; then it is not logged here. Nil leaves it at
 	// ERROR_CODE_INTERNAL and a line in the log.

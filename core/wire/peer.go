@@ -16,13 +16,13 @@ import (
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
-// Role is what an authenticated connection may do beyond an account's own.
+// Role is what kind of caller a connection has proved to be. What an account
+// may do besides is not fixed to its connection: see [ServeOptions.Operator].
 type Role uint8
 
 // The roles. RoleServer is another server's and has no account.
 const (
 	RoleUser Role = iota
-	RoleAdmin
 	RoleServer
 )
 

@@ -71,6 +71,8 @@ func Handle[Req, Resp any, PReq message[Req], PResp message[Resp]](r *Router, h 
 	r.routes[m.ID] = &route{method: m, call: call}
 }
 
+var errWrongConnection = NewError(qpcv1.ErrorCode_ERROR_CODE_WRONG_CONNECTION, "This call is not for this kind of connection.")
+
 // allow enforces a method's access on the kind of connection that p is.
 func allow(m *Method, p *Peer) error {
 	principal, known := p.Principal()
@@ -78,17 +80,15 @@ func allow(m *Method, p *Peer) error {
 	switch m.Access {
 	case qpcv1.Access_ACCESS_OPEN:
 		ok = true
-	case qpcv1.Access_ACCESS_ACCOUNT:
+	case qpcv1.Access_ACCESS_ACCOUNT, qpcv1.Access_ACCESS_ADMIN: // for the role, see authorize
 		ok = known && len(principal.Account) > 0
 	case qpcv1.Access_ACCESS_ANONYMOUS:
 		ok = !known
-	case qpcv1.Access_ACCESS_ADMIN:
-		ok = known && len(principal.Account) > 0 && principal.Role == RoleAdmin
 	case qpcv1.Access_ACCESS_SERVER:
 		ok = known && principal.Role == RoleServer
 	}
 	if !ok {
-		return NewError(qpcv1.ErrorCode_ERROR_CODE_WRONG_CONNECTION, "This call is not for this kind of connection.")
+		return errWrongConnection
 	}
 	return nil
 }

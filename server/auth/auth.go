@@ -11,13 +11,13 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"log/slog"
-	"strings"
 	"time"
 
 	"quicprochat/core/identity"
 	"quicprochat/core/opaque"
 	"quicprochat/core/wire"
 	"quicprochat/server/config"
+	"quicprochat/server/names"
 	"quicprochat/server/session"
 	"quicprochat/server/storage"
 )
@@ -35,6 +35,7 @@ type Options struct {
 	// LoginKey makes up account ids for names that nobody has, and hashes names
 	// for LimitLogin.
 	LoginKey [32]byte
+	Names    *names.Hasher
 	// LimitLogin counts a password that is about to be tried for a name, and
 	// refuses it with a *wire.Error. It gets the name's keyed hash.
 	LimitLogin func(name [16]byte) error
@@ -61,9 +62,6 @@ func (s *Service) Register(r *wire.Router) {
 	wire.Handle(r, s.loginFinish)
 	wire.Handle(r, s.authenticate)
 }
-
-// canonical gives the form in which names are stored and compared.
-func canonical(name string) string { return strings.ToLower(name) }
 
 // nobody is the account id for a name that no account has.
 func (s *Service) nobody(name string) identity.AccountID {

@@ -29,10 +29,31 @@ func (s *Service) authenticate(ctx context.Context, p *wire.Peer, req *qpcv1.Aut
 	if err != nil {
 		return nil, err
 	}
+	if err := s.notBanned(ctx, account); err != nil {
+		return nil, err
+	}
 	if err := s.Sessions.Bind(ctx, p, d); err != nil {
 		return nil, deviceError(err)
 	}
+	// A ban between the look-up and the binding found no connection to end. It
+	// is found here.
+	if err := s.notBanned(ctx, account); err != nil {
+		s.Sessions.End(id, qpcv1.Goodbye_REASON_BANNED)
+		return nil, err
+	}
 	return &qpcv1.AuthenticateResponse{}, nil
+}
+
+// notBanned refuses an account that is banned, or no longer there.
+func (s *Service) notBanned(ctx context.Context, id identity.AccountID) error {
+	account, err := s.Store.Account(ctx, id)
+	switch {
+	case errors.Is(err, storage.ErrUnknownAccount):
+		return errDeviceRefused
+	case err != nil:
+		return fmt.Errorf("reading the account: %w", err)
+	}
+	return s.checkBan(account)
 }
 
 // proveDevice checks the signature over the exporter of p's TLS session

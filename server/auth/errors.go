@@ -13,7 +13,6 @@ var (
 	errInviteInvalid  = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_INVITE_INVALID, "This invite is not known here, or was used up. Ask for a new link.")
 	errInviteExpired  = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_INVITE_EXPIRED, "This invite has expired. Ask for a new link.")
 	errMalformed      = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_MALFORMED, "The request has a field that is out of range.")
-	errNoExchange     = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_NO_EXCHANGE, "The start of this exchange is missing or too old. Begin again.")
 	errLoginFailed    = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_LOGIN_FAILED, "Wrong name or password.")
 	errAuthenticated  = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_WRONG_CONNECTION, "This connection has logged in already. Use a new one.")
 	errOtherAccount   = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_WRONG_CONNECTION, "This connection belongs to another account.")

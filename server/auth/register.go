@@ -13,6 +13,8 @@ import (
 	qpcv1 "quicprochat/proto/qpc/v1"
 	"quicprochat/server/config"
 	"quicprochat/server/device"
+	"quicprochat/server/exchange"
+	"quicprochat/server/names"
 	"quicprochat/server/storage"
 )
 
@@ -23,14 +25,12 @@ func (s *Service) registerStart(ctx context.Context, p *wire.Peer, req *qpcv1.Re
 	if err := unauthenticated(p); err != nil {
 		return nil, err
 	}
-	name := canonical(req.Name)
+	name := names.Canonical(req.Name)
 	if identity.CheckName(name) != nil {
 		return nil, errName
 	}
-	if _, err := s.Store.AccountByName(ctx, name); err == nil {
-		return nil, errTaken
-	} else if !errors.Is(err, storage.ErrUnknownAccount) {
-		return nil, fmt.Errorf("looking for the name: %w", err)
+	if err := s.checkFree(ctx, name); err != nil {
+		return nil, err
 	}
 	invite, err := s.checkInvite(ctx, req.InviteToken)
 	if err != nil {
@@ -41,26 +41,55 @@ func (s *Service) registerStart(ctx context.Context, p *wire.Peer, req *qpcv1.Re
 	if err != nil {
 		return nil, errMalformed
 	}
-	keep(p, &registration{started: s.Now(), account: account, name: name, invite: invite})
+	exchange.Keep(p, &registration{Begun: exchange.Begun{At: s.Now()}, account: account, name: name, invite: invite})
 	return &qpcv1.RegisterStartResponse{AccountId: account[:], OpaqueResponse: response}, nil
 }
 
+// checkFree tells whether nobody has the name, nor ever had.
+func (s *Service) checkFree(ctx context.Context, name string) error {
+	if _, err := s.Store.AccountByName(ctx, name); err == nil {
+		return errTaken
+	} else if !errors.Is(err, storage.ErrUnknownAccount) {
+		return fmt.Errorf("looking for the name: %w", err)
+	}
+	deleted, err := s.Store.NameDeleted(ctx, s.Names.Deleted(name))
+	switch {
+	case err != nil:
+		return fmt.Errorf("looking for the name: %w", err)
+	case deleted:
+		return errTaken
+	}
+	return nil
+}
+
 // checkInvite tells whether the token lets somebody in, and consumes nothing.
-// It returns nil where registration is open.
+// Where registration is open, nobody needs one; one that is good is used all
+// the same, for the role that it may give, and others do not matter.
 func (s *Service) checkInvite(ctx context.Context, token []byte) (*storage.InviteHash, error) {
-	switch mode := s.Registration(); {
-	case mode == config.RegistrationOpen:
-		return nil, nil
-	case mode != config.RegistrationInvite:
+	mode := s.Registration()
+	open := mode == config.RegistrationOpen
+	switch {
+	case !open && mode != config.RegistrationInvite:
 		return nil, errClosed
+	case len(token) == 0 && open:
+		return nil, nil
 	case len(token) == 0:
 		return nil, errInviteRequired
 	}
 	hash := HashInvite(token)
-	if err := s.Store.CheckInvite(ctx, hash, s.Now()); err != nil {
+	err := s.Store.CheckInvite(ctx, hash, s.Now())
+	switch {
+	case err == nil:
+		return &hash, nil
+	case open && isInviteError(err):
+		return nil, nil
+	default:
 		return nil, registrationError(err)
 	}
-	return &hash, nil
+}
+
+func isInviteError(err error) bool {
+	return errors.Is(err, storage.ErrInviteUnknown) || errors.Is(err, storage.ErrInviteUsedUp) || errors.Is(err, storage.ErrInviteExpired)
 }
 
 // HashInvite gives what the store keeps of an invite's token.
@@ -71,7 +100,7 @@ func (s *Service) registerFinish(ctx context.Context, p *wire.Peer, req *qpcv1.R
 		return nil, err
 	}
 	now := s.Now()
-	x, err := take[*registration](p, now)
+	x, err := exchange.Take[*registration](p, now)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +117,7 @@ func (s *Service) registerFinish(ctx context.Context, p *wire.Peer, req *qpcv1.R
 	first, err := s.Store.CreateAccount(ctx, storage.NewAccount{
 		ID:                x.account,
 		Name:              x.name,
+		NameHash:          s.Names.Deleted(x.name),
 		Record:            req.OpaqueRecord,
 		PublicKey:         req.AccountPublicKey,
 		SealedKey:         req.SealedAccountKey,

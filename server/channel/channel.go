@@ -6,6 +6,7 @@ package channel
 import (
 	"context"
 	"crypto/ed25519"
+	"log/slog"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -13,6 +14,7 @@ import (
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
 	"quicprochat/server/address"
+	"quicprochat/server/mint"
 	"quicprochat/server/storage"
 )
 
@@ -21,24 +23,46 @@ type Waker interface {
 	Wake(appended ...storage.Appended)
 }
 
+// Options are what a Service works with. All are required.
+type Options struct {
+	Store  storage.ChannelStore
+	Sealer *address.Sealer
+	Waker  Waker
+	// Mint tells whether the Welcomes of a commit are paid for.
+	Mint *mint.Mint
+	// MaxAddresses bounds the addresses of a channel.
+	MaxAddresses int
+	// Charge counts further posts to the rates of a peer whose call was let in
+	// as one.
+	Charge func(p *wire.Peer, posts int)
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
 // Service implements ChannelService.
 type Service struct {
 	store        storage.ChannelStore
 	sealer       *address.Sealer
 	waker        Waker
+	mint         *mint.Mint
 	maxAddresses int
+	charge       func(p *wire.Peer, posts int)
 	now          func() time.Time
+	log          *slog.Logger
 }
 
-// New returns a Service whose channels have at most maxAddresses addresses.
-func New(store storage.ChannelStore, sealer *address.Sealer, waker Waker, maxAddresses int, now func() time.Time) *Service {
-	return &Service{store: store, sealer: sealer, waker: waker, maxAddresses: maxAddresses, now: now}
+// New returns a Service.
+func New(o Options) *Service {
+	return &Service{
+		store: o.Store, sealer: o.Sealer, waker: o.Waker, mint: o.Mint, maxAddresses: o.MaxAddresses, charge: o.Charge, now: o.Now, log: o.Log,
+	}
 }
 
 // Register adds the service's methods to r.
 func (s *Service) Register(r *wire.Router) {
 	wire.Handle(r, s.create)
 	wire.Handle(r, s.post)
+	wire.Handle(r, s.batchPost)
 	wire.Handle(r, s.commit)
 	wire.Handle(r, s.get)
 	wire.Handle(r, s.delete)
@@ -62,27 +86,36 @@ func (s *Service) create(ctx context.Context, _ *wire.Peer, req *qpcv1.CreateCha
 }
 
 func (s *Service) post(ctx context.Context, _ *wire.Peer, req *qpcv1.PostRequest) (*qpcv1.PostResponse, error) {
-	body := &qpcv1.PostBody{}
-	if proto.Unmarshal(req.Body, body) != nil {
-		return nil, errMalformed
-	}
-	id, ok := parseID[storage.ChannelID](body.ChannelId)
-	item, itemOK := parseID[storage.ItemID](body.ItemId)
-	if !ok || !itemOK || len(body.MlsMessage) == 0 {
-		return nil, errMalformed
-	}
-	if _, err := s.verify(ctx, postDomain, id, body.Epoch, req.Body, req.Signature); err != nil {
+	post, err := s.parsePost(req)
+	if err != nil {
 		return nil, err
 	}
-	now := s.now()
-	posted, err := s.store.Post(ctx, storage.Post{
-		Channel: id, Epoch: body.Epoch, Item: item, Resolve: s.resolve, Seal: s.messageDelivery(body, now).seal, Now: now,
-	})
+	if _, err := s.verify(ctx, postDomain, post.Channel, post.Epoch, req.Body, req.Signature); err != nil {
+		return nil, err
+	}
+	posted, err := s.store.Post(ctx, post)
 	if err != nil {
 		return nil, storeError(err)
 	}
 	s.waker.Wake(posted.Appended...)
 	return &qpcv1.PostResponse{ChannelSeq: posted.ChannelSeq}, nil
+}
+
+// parsePost is what a request asks of the store, its signature not yet verified.
+func (s *Service) parsePost(req *qpcv1.PostRequest) (storage.Post, error) {
+	body := &qpcv1.PostBody{}
+	if proto.Unmarshal(req.GetBody(), body) != nil {
+		return storage.Post{}, errMalformed
+	}
+	id, ok := parseID[storage.ChannelID](body.ChannelId)
+	item, itemOK := parseID[storage.ItemID](body.ItemId)
+	if !ok || !itemOK || len(body.MlsMessage) == 0 {
+		return storage.Post{}, errMalformed
+	}
+	now := s.now()
+	return storage.Post{
+		Channel: id, Epoch: body.Epoch, Item: item, Resolve: s.resolve, Seal: s.messageDelivery(body, now).seal, Now: now,
+	}, nil
 }
 
 func (s *Service) get(ctx context.Context, _ *wire.Peer, req *qpcv1.GetChannelRequest) (*qpcv1.GetChannelResponse, error) {

@@ -32,6 +32,11 @@ func (s *Service) commit(ctx context.Context, _ *wire.Peer, req *qpcv1.CommitReq
 	if err != nil {
 		return nil, err
 	}
+	paid, err := s.checkTokens(ctx, id, body, req.Tokens)
+	if err != nil {
+		return nil, err
+	}
+	welcomes = welcomes[:len(paid)] // in no case more than were paid for
 	posted, err := s.store.Commit(ctx, storage.Commit{
 		Channel:  id,
 		Epoch:    body.Epoch,
@@ -40,6 +45,7 @@ func (s *Service) commit(ctx context.Context, _ *wire.Peer, req *qpcv1.CommitReq
 		Add:      body.AddAddresses,
 		Remove:   body.RemoveAddresses,
 		Welcomes: welcomes,
+		Tokens:   paid,
 		Resolve:  s.resolve,
 		Seal:     s.commitDelivery(body, now).seal,
 		Now:      now,
@@ -78,6 +84,26 @@ func (s *Service) checkChange(body *qpcv1.CommitBody, now time.Time) ([]storage.
 		welcomes[i] = storage.Welcome{Queue: queue, Seal: delivery.seal}
 	}
 	return welcomes, nil
+}
+
+// checkTokens returns a token for each Welcome. A commit that was accepted is
+// answered like the first time, whatever has become of its tokens' keys
+// since, and one that lost is told that, so that the tokens are kept.
+func (s *Service) checkTokens(ctx context.Context, id storage.ChannelID, body *qpcv1.CommitBody, tokens [][]byte) ([]storage.SpentToken, error) {
+	n := len(body.Welcomes)
+	paid, err := s.mint.Check(tokens[:min(n, len(tokens))], []byte("commit\x00"), body.ItemId, body.ChannelId)
+	if err == nil && len(paid) == n {
+		return paid, nil
+	}
+	if _, decided, lookErr := s.store.Winner(ctx, id, body.Epoch); lookErr != nil {
+		return nil, storeError(lookErr)
+	} else if decided {
+		return nil, nil // it changes nothing any more: the store says how it ended
+	}
+	if err == nil {
+		err = errToken
+	}
+	return nil, err
 }
 
 // welcomeItemID tells a welcome from the commit that it came with, which a

@@ -6,6 +6,7 @@ import (
 
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/mint"
 	"quicprochat/server/storage"
 )
 
@@ -15,6 +16,11 @@ var (
 	errExists    = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_CHANNEL_EXISTS, "Another channel has this id.")
 	errFull      = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_CHANNEL_FULL, "The group would have more devices than this server allows.")
 	errSignature = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_BAD_SIGNATURE, "The signature does not verify under the key of this epoch.")
+	errBatch     = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_MALFORMED, "A batch has 1 to 64 posts.")
+	errTooLarge  = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_TOO_LARGE, "A post has at most 1 MiB.")
+	errNotTried  = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_NOT_TRIED, "An earlier message to this conversation was not taken. This one comes after it.")
+	errInternal  = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_INTERNAL, "The server failed. Try again later.")
+	errToken     = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_TOKEN_MISSING, "An invitation takes a token, and there are not enough.")
 	errAddress   = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_ADDRESS_INVALID, "A queue address was not made by this server.")
 )
 
@@ -38,6 +44,10 @@ func storeError(err error) error {
 		return errExists
 	case errors.Is(err, storage.ErrChannelFull):
 		return errFull
+	case errors.Is(err, storage.ErrNotTried):
+		return errNotTried
+	case errors.Is(err, storage.ErrTokenSpent):
+		return mint.ErrSpent
 	case errors.Is(err, storage.ErrEpochRange):
 		return errMalformed
 	default:

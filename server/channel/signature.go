@@ -28,15 +28,20 @@ func (s *Service) verify(ctx context.Context, domain string, id storage.ChannelI
 	if err != nil {
 		return channel, storeError(err)
 	}
+	return channel, s.verifyIn(ctx, channel, domain, id, epoch, body, signature)
+}
+
+// verifyIn is verify where it is known where the channel stands.
+func (s *Service) verifyIn(ctx context.Context, channel storage.Channel, domain string, id storage.ChannelID, epoch uint64, body, signature []byte) error {
 	key, ok := channel.VerifyKey(epoch)
 	if !ok {
-		return channel, s.stale(ctx, id, epoch, channel.Epoch)
+		return s.stale(ctx, id, epoch, channel.Epoch)
 	}
 	message := append([]byte(domain), body...)
 	if len(key) != ed25519.PublicKeySize || !ed25519.Verify(key, message, signature) {
-		return channel, errSignature
+		return errSignature
 	}
-	return channel, nil
+	return nil
 }
 
 // stale tells where the channel stands to somebody whose epoch it has left

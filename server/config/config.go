@@ -6,6 +6,7 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"quicprochat/server/storage"
@@ -45,13 +46,17 @@ type Config struct {
 	// "blobs" in DataDir.
 	BlobURL      string       `toml:"blob_url"`
 	Registration Registration `toml:"registration"`
-	TLS          TLS          `toml:"tls"`
-	Store        Store        `toml:"store"`
-	Bus          Bus          `toml:"bus"`
-	Log          Log          `toml:"log"`
-	Limits       Limits       `toml:"limits"`
-	Rates        Rates        `toml:"rates"`
-	Ops          Ops          `toml:"ops"`
+	// Rendezvous are qpc:// links of servers at which this one leaves word
+	// where it can be reached.
+	Rendezvous []string `toml:"rendezvous"`
+	Push       Push     `toml:"push"`
+	TLS        TLS      `toml:"tls"`
+	Store      Store    `toml:"store"`
+	Bus        Bus      `toml:"bus"`
+	Log        Log      `toml:"log"`
+	Limits     Limits   `toml:"limits"`
+	Rates      Rates    `toml:"rates"`
+	Ops        Ops      `toml:"ops"`
 }
 
 // TLS names a certificate that others vouch for. Empty: the server makes its
@@ -81,6 +86,28 @@ const DefaultOpsListen = "127.0.0.1:9433"
 type Store struct {
 	// URL is empty for a file in the data folder.
 	URL storage.URL `toml:"url"`
+}
+
+// Push says how devices are woken that are not connected.
+type Push struct {
+	Enabled bool `toml:"enabled"`
+	// Contact is a mailto: or https: URL that push services are told, or empty.
+	Contact string `toml:"contact"`
+	// PrivateNetworks are those in which a push service may be although they
+	// are not public.
+	PrivateNetworks []string `toml:"private_networks"`
+}
+
+// Networks are the PrivateNetworks. Those that are none are left out; Validate
+// complains of them.
+func (p Push) Networks() []netip.Prefix {
+	var list []netip.Prefix
+	for _, text := range p.PrivateNetworks {
+		if prefix, err := netip.ParsePrefix(text); err == nil {
+			list = append(list, prefix.Masked())
+		}
+	}
+	return list
 }
 
 // Bus says how the servers of one store tell each other that something came in.
@@ -113,6 +140,9 @@ type Limits struct {
 	BlobBytesPerDay       int64         `toml:"blob_bytes_per_day"`
 	BlobTTL               time.Duration `toml:"blob_ttl"`
 	UploadTTL             time.Duration `toml:"upload_ttl"`
+	Endpoints             int           `toml:"endpoints"`
+	EndpointsPerNetwork   int           `toml:"endpoints_per_network"`
+	ContactTokensPerDay   int           `toml:"contact_tokens_per_day"`
 	Connections           int           `toml:"connections"`
 	ConnectionsPerAddress int           `toml:"connections_per_address"`
 }
@@ -142,6 +172,8 @@ func Default() Config {
 		Listen:       ":4433",
 		Names:        []string{},
 		Registration: RegistrationInvite,
+		Rendezvous:   []string{},
+		Push:         Push{Enabled: true, PrivateNetworks: []string{}},
 		Log:          Log{Level: slog.LevelInfo, Format: "text"},
 		Limits: Limits{
 			DevicesPerAccount:     20,
@@ -155,6 +187,9 @@ func Default() Config {
 			BlobBytesPerDay:       2 << 30,
 			BlobTTL:               30 * 24 * time.Hour,
 			UploadTTL:             24 * time.Hour,
+			Endpoints:             10_000,
+			EndpointsPerNetwork:   20,
+			ContactTokensPerDay:   500,
 			Connections:           10_000,
 			ConnectionsPerAddress: 500,
 		},

@@ -84,6 +84,10 @@ func TestLoadErrors(t *testing.T) {
 		"bad blob size":        {"data_dir = \"/d\"\n[limits]\nblob_size = 100\n", "limits.blob_size = 100 is too small"},
 		"huge blob size":       {"data_dir = \"/d\"\n[limits]\nblob_size = 17179869185\n", "limits.blob_size = 17179869185 is too large"},
 		"bad blob ttl":         {"data_dir = \"/d\"\n[limits]\nblob_ttl = \"1s\"\n", "limits.blob_ttl"},
+		"bad rendezvous":       {"data_dir = \"/d\"\nrendezvous = [\"https://x\"]\n", "rendezvous: not a valid qpc:// link"},
+		"many rendezvous":      {"data_dir = \"/d\"\nrendezvous = [" + strings.Repeat("\"qpc://a\",", 9) + "]\n", "use at most 8"},
+		"bad contact":          {"data_dir = \"/d\"\n[push]\ncontact = \"me\"\n", "push.contact"},
+		"bad network":          {"data_dir = \"/d\"\n[push]\nprivate_networks = [\"10.0.0.1\"]\n", "push.private_networks"},
 		"bad rate":             {"data_dir = \"/d\"\n[rates.auth]\nburst = 0\n", "rates.auth"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,19 +168,19 @@ func TestRelativeDataDirIsBesideTheFile(t *testing.T) {
 func TestEnvironmentWins(t *testing.T) {
 	c, err := Load(write(t, "data_dir = \"/file\"\n[rates.post]\nburst = 5\n"), []string{
 		"QPC_DATA_DIR=/env", "QPC_RATES_POST_BURST=7", "QPC_LIMITS_QUEUE_TTL=48h", "QPC_NAMES=a.example, b.example",
-		"QPC_LOG_LEVEL=warn", "QPC_REGISTRATION=open", "QPC_LIMITS_QUEUE_BYTES=99999999", "QPC_PROFILE=other", "HOME=/h",
+		"QPC_LOG_LEVEL=warn", "QPC_REGISTRATION=open", "QPC_LIMITS_QUEUE_BYTES=99999999", "QPC_PUSH_ENABLED=false", "QPC_PROFILE=other", "HOME=/h",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.DataDir != "/env" || c.Rates.Post.Burst != 7 || c.Limits.QueueTTL != 48*time.Hour || c.Registration != RegistrationOpen ||
-		!slices.Equal(c.Names, []string{"a.example", "b.example"}) || c.Log.Level.String() != "WARN" || c.Limits.QueueBytes != 99999999 {
+		!slices.Equal(c.Names, []string{"a.example", "b.example"}) || c.Log.Level.String() != "WARN" || c.Limits.QueueBytes != 99999999 || c.Push.Enabled {
 		t.Errorf("got %+v", c)
 	}
 }
 
 func TestEnvironmentErrorsNameTheVariable(t *testing.T) {
-	for _, pair := range []string{"QPC_PUBLIC_PORT=x", "QPC_LIMITS_QUEUE_TTL=soon", "QPC_LOG_LEVEL=loud"} {
+	for _, pair := range []string{"QPC_PUBLIC_PORT=x", "QPC_LIMITS_QUEUE_TTL=soon", "QPC_LOG_LEVEL=loud", "QPC_PUSH_ENABLED=perhaps"} {
 		_, err := Load("", []string{"QPC_DATA_DIR=/d", pair})
 		name, _, _ := strings.Cut(pair, "=")
 		if err == nil || !strings.Contains(err.Error(), name) {

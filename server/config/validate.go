@@ -4,14 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
+
+	"quicprochat/core/wire"
 )
 
 // Validate says in a sentence each what is wrong, all of it at once.
 func (c *Config) Validate() error {
-	return errors.Join(c.validateNet(), c.Store.validate(), c.validateBus(), c.validateLog(), c.Limits.validate(), c.Rates.validate(), c.TLS.validate(), c.Ops.validate())
+	return errors.Join(c.validateNet(), c.validateRendezvous(), c.Push.validate(), c.Store.validate(), c.validateBus(), c.validateLog(), c.Limits.validate(), c.Rates.validate(), c.TLS.validate(), c.Ops.validate())
 }
 
 func (c *Config) validateNet() error {
@@ -40,6 +43,48 @@ func (c *Config) validateNet() error {
 	case RegistrationOpen, RegistrationInvite, RegistrationClosed:
 	default:
 		errs = append(errs, fmt.Errorf("registration = %q is none of open, invite and closed", c.Registration))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateRendezvous() error {
+	var errs []error
+	if len(c.Rendezvous) > maxRendezvous {
+		errs = append(errs, fmt.Errorf("rendezvous has %d links: use at most %d", len(c.Rendezvous), maxRendezvous))
+	}
+	for _, text := range c.Rendezvous {
+		if _, err := wire.ParseLink(text); err != nil {
+			errs = append(errs, fmt.Errorf("rendezvous: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// maxRendezvous bounds what every client is told.
+const maxRendezvous = 8
+
+// RendezvousLinks are the links in Rendezvous, without their tokens. Those that
+// are none are left out; Validate complains of them.
+func (c *Config) RendezvousLinks() []wire.Link {
+	var links []wire.Link
+	for _, text := range c.Rendezvous {
+		if link, err := wire.ParseLink(text); err == nil {
+			link.Token = nil
+			links = append(links, link)
+		}
+	}
+	return links
+}
+
+func (p Push) validate() error {
+	var errs []error
+	if p.Contact != "" && !strings.HasPrefix(p.Contact, "mailto:") && !strings.HasPrefix(p.Contact, "https://") {
+		errs = append(errs, fmt.Errorf("push.contact = %q begins with neither mailto: nor https://", p.Contact))
+	}
+	for _, text := range p.PrivateNetworks {
+		if _, err := netip.ParsePrefix(text); err != nil {
+			errs = append(errs, fmt.Errorf("push.private_networks: %q is not a network such as 192.168.1.0/24", text))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -124,6 +169,9 @@ func (l Limits) validate() error {
 		errs = append(errs, fmt.Errorf("limits.blob_size = %d is too large: use at most %d", l.BlobSize, int64(maxBlobSize)))
 	}
 	atLeast("blob_bytes_per_day", l.BlobBytesPerDay, 1<<20)
+	atLeast("endpoints", int64(l.Endpoints), 0)
+	atLeast("endpoints_per_network", int64(l.EndpointsPerNetwork), 1)
+	atLeast("contact_tokens_per_day", int64(l.ContactTokensPerDay), 1)
 	atLeast("connections", int64(l.Connections), 1)
 	atLeast("connections_per_address", int64(l.ConnectionsPerAddress), 1)
 	for key, ttl := range map[string]time.Duration{

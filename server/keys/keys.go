@@ -29,6 +29,7 @@ var (
 	errID        = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_MALFORMED, "Account and device ids have 16 bytes.")
 	errUnknown   = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_ACCOUNT, "There is no such account here.")
 	errNone      = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_NO_KEY_PACKAGE, "None of this person's devices can be reached at the moment.")
+	errNoDevice  = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_ACCOUNT, "There is no such device here, or it cannot be reached.")
 	errRevoked   = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_DEVICE_REVOKED, "This device was revoked by its account.")
 	errOversized = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_KEY_PACKAGE_INVALID, "A KeyPackage is too large.")
 )
@@ -36,7 +37,9 @@ var (
 // Store is what the service needs of the server's store.
 type Store interface {
 	storage.KeyStore
+	Account(ctx context.Context, id [16]byte) (storage.Account, error)
 	Devices(ctx context.Context, account [16]byte) ([]storage.Device, error)
+	Device(ctx context.Context, account, device [16]byte) (storage.Device, error)
 }
 
 // Service implements KeysService.
@@ -57,6 +60,7 @@ func (s *Service) Register(r *wire.Router) {
 	wire.Handle(r, s.count)
 	wire.Handle(r, s.fetch)
 	wire.Handle(r, s.uploadHybrid)
+	wire.Handle(r, s.fetchHybrid)
 }
 
 func (s *Service) upload(ctx context.Context, p *wire.Peer, req *qpcv1.UploadKeyPackagesRequest) (*qpcv1.UploadKeyPackagesResponse, error) {
@@ -121,6 +125,36 @@ func (s *Service) uploadHybrid(ctx context.Context, p *wire.Peer, req *qpcv1.Upl
 		return nil, storeError(err)
 	}
 	return &qpcv1.UploadHybridKeyResponse{}, nil
+}
+
+// fetchHybrid says of a revoked device what it says of one that never was.
+func (s *Service) fetchHybrid(ctx context.Context, _ *wire.Peer, req *qpcv1.FetchHybridKeyRequest) (*qpcv1.FetchHybridKeyResponse, error) {
+	account, err := identity.ParseAccountID(req.AccountId)
+	if err != nil {
+		return nil, errID
+	}
+	id, err := identity.ParseDeviceID(req.DeviceId)
+	if err != nil {
+		return nil, errID
+	}
+	device, err := s.store.Device(ctx, account, id)
+	if errors.Is(err, storage.ErrUnknownDevice) || errors.Is(err, storage.ErrDeviceRevoked) {
+		return nil, errNoDevice
+	} else if err != nil {
+		return nil, storeError(err)
+	}
+	if owner, err := s.store.Account(ctx, account); err != nil {
+		return nil, storeError(err)
+	} else if owner.Banned(s.now()) { // nobody can make contact with it
+		return nil, errNoDevice
+	}
+	key, err := s.store.HybridKey(ctx, id)
+	if errors.Is(err, storage.ErrUnknownDevice) {
+		return nil, errNoDevice
+	} else if err != nil {
+		return nil, storeError(err)
+	}
+	return &qpcv1.FetchHybridKeyResponse{HybridKey: key, DeviceCertificate: device.Certificate}, nil
 }
 
 func (s *Service) fetch(ctx context.Context, _ *wire.Peer, req *qpcv1.FetchKeyPackageRequest) (*qpcv1.FetchKeyPackageResponse, error) {

@@ -66,6 +66,7 @@ func (s *Service) Register(r *wire.Router) {
 	wire.Handle(r, s.fetch)
 	wire.Handle(r, s.ack)
 	wire.Handle(r, s.newAddress)
+	wire.Handle(r, s.peek)
 }
 
 func (s *Service) subscribe(ctx context.Context, p *wire.Peer, req *qpcv1.SubscribeRequest) (*qpcv1.SubscribeResponse, error) {
@@ -136,6 +137,38 @@ func (s *Service) newAddress(_ context.Context, p *wire.Peer, req *qpcv1.NewAddr
 		resp.Addresses[i] = s.sealer.NewAddress(d.Queue)
 	}
 	return resp, nil
+}
+
+func (s *Service) peek(ctx context.Context, p *wire.Peer, _ *qpcv1.PeekRequest) (*qpcv1.PeekResponse, error) {
+	d, err := session.DeviceOf(p)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.store.Peek(ctx, d.Queue)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return &qpcv1.PeekResponse{
+		Count: uint64(w.Items), Bytes: uint64(w.Bytes), OldestDay: w.OldestDay, LastSeq: w.LastSeq, AckedSeq: w.Acked,
+	}, nil
+}
+
+// Presence tells whether the device of a queue has a live connection to this
+// node, and whether it has acknowledged everything up to a seq; seq 0 is the
+// newest.
+func (s *Service) Presence(queue storage.QueueID, seq uint64) (connected, caughtUp bool) {
+	s.mu.Lock()
+	sub := s.subscriptions[queue]
+	s.mu.Unlock()
+	if sub == nil {
+		return false, false
+	}
+	select {
+	case <-sub.peer.Done():
+		return false, sub.caughtUp(seq)
+	default:
+		return true, sub.caughtUp(seq)
+	}
 }
 
 // read fetches and opens items.

@@ -74,6 +74,17 @@ func (s *subscription) acknowledge(upTo uint64) {
 	s.run()
 }
 
+// caughtUp tells whether everything up to a seq was acknowledged; seq 0 is the
+// newest.
+func (s *subscription) caughtUp(seq uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if seq == 0 {
+		return s.acked == s.pushed && !s.running && !s.work()
+	}
+	return s.acked >= seq
+}
+
 // stop ends the subscription and returns when it pushes no more.
 func (s *subscription) stop() {
 	s.leave()

@@ -105,6 +105,22 @@ func (l *Limiter) Allow(class int32, subjects ...Subject) time.Duration {
 	return 0
 }
 
+// Charge takes n tokens more for a call that was allowed, where it turns out to
+// be worth several. The buckets may be left with a debt, which the calls after
+// it wait for.
+func (l *Limiter) Charge(class int32, n int, subjects ...Subject) {
+	rate, limited := l.rates[class]
+	if !limited || n <= 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	for _, subject := range subjects {
+		l.fill(Key{class, subject}, rate, now).tokens -= float64(n)
+	}
+}
+
 // fill returns the bucket of key as it is now, a full one where it is new.
 func (l *Limiter) fill(key Key, rate Rate, now time.Time) *bucket {
 	b := l.buckets[key]

@@ -155,3 +155,23 @@ func TestConcurrentCallsGetTheBurstExactly(t *testing.T) {
 		t.Errorf("%d calls allowed, want 100", allowed)
 	}
 }
+
+// A call that counts as several leaves a debt, which is waited for.
+func TestCharge(t *testing.T) {
+	now := time.Unix(0, 0)
+	l := New(map[int32]Rate{1: {PerMinute: 60, Burst: 10}}, func() time.Time { return now })
+	who := Account([16]byte{1})
+	if wait := l.Allow(1, who); wait != 0 {
+		t.Fatal(wait)
+	}
+	l.Charge(1, 14, who)
+	l.Charge(2, 1000, who) // not limited
+	l.Charge(1, -5, who)
+	if wait := l.Allow(1, who); wait < 6*time.Second || wait > 7*time.Second {
+		t.Errorf("after a debt of 5: %v", wait)
+	}
+	now = now.Add(6 * time.Second)
+	if wait := l.Allow(1, who); wait != 0 {
+		t.Errorf("after the debt was worked off: %v", wait)
+	}
+}

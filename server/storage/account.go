@@ -2,14 +2,6 @@ package storage
 
 import "time"
 
-// Role is what an account may do on the server.
-type Role uint8
-
-const (
-	RoleUser  Role = 0
-	RoleAdmin Role = 1
-)
-
 // Account is a registered account.
 type Account struct {
 	ID   [16]byte
@@ -23,7 +15,14 @@ type Account struct {
 	// CreatedDay is in seconds since 1970, a multiple of a day.
 	CreatedDay uint64
 	Role       Role
+	// Ban is the account's ban, nil where there is none. It may be over: see
+	// Banned.
+	Ban *Ban
 }
+
+// Banned tells whether the account is kept out at now: it must not log in, get
+// tokens, or be invited.
+func (a Account) Banned(now time.Time) bool { return a.Ban.InForce(now) }
 
 // NewAccount asks for an account with its first device.
 type NewAccount struct {
@@ -32,13 +31,29 @@ type NewAccount struct {
 	Record    []byte
 	PublicKey []byte
 	SealedKey []byte
-	Role      Role
+	// Role is that of the invite where there is one.
+	Role Role
 	// DeviceID and DeviceCertificate are of the first device.
 	DeviceID          [16]byte
 	DeviceCertificate []byte
+	// NameHash is how Name is known once the account is deleted.
+	NameHash NameHash
 	// Invite is the one to consume; nil where registration is open.
 	Invite *InviteHash
 	Now    time.Time
+}
+
+// NameHash is a keyed hash of an account's name. It is all that is left of a
+// deleted account.
+type NameHash [32]byte
+
+// PasswordChange replaces what a password opens.
+type PasswordChange struct {
+	Account [16]byte
+	// Before is the record that the change is based on.
+	Before []byte
+	// Record and SealedKey are the new ones; see Account.
+	Record, SealedKey []byte
 }
 
 // InviteHash is the SHA-256 of an invite's token. The store never sees the
@@ -51,6 +66,8 @@ type Invite struct {
 	// Uses is how many accounts can be created with it.
 	Uses    int
 	Expires time.Time
+	// Role is what those accounts get.
+	Role Role
 }
 
 // Device is a device of an account.

@@ -76,6 +76,8 @@ type Commit struct {
 	// there, and one to add that is, are passed over.
 	Add, Remove [][]byte
 	Welcomes    []Welcome
+	// Tokens are spent with the commit, each of them for it. No two are the same.
+	Tokens []SpentToken
 	// Resolve and Seal are as in Post, for the addresses before the change.
 	Resolve ResolveFunc
 	Seal    SealFunc
@@ -97,6 +99,12 @@ type Posted struct {
 	Appended []Appended
 	// Duplicate tells that the item was there already.
 	Duplicate bool
+}
+
+// PostOutcome is what became of one post of several.
+type PostOutcome struct {
+	Posted Posted
+	Err    error
 }
 
 // Appended tells that a queue got something, to those who wait for it.

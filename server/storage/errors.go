@@ -32,6 +32,22 @@ var (
 	// ErrUnknownAccount: there is no such account.
 	ErrUnknownAccount = errors.New("no such account")
 
+	// ErrAccountChanged: the password or the recovery bundle is not the one
+	// that a change is based on.
+	ErrAccountChanged = errors.New("account was changed meanwhile")
+	// ErrNoRecovery: the account has no recovery bundle.
+	ErrNoRecovery = errors.New("account has no recovery bundle")
+	// ErrTooManyTries: too many guesses of a recovery code on one day.
+	ErrTooManyTries = errors.New("too many guesses today")
+	// ErrForbidden: the role of the one who asks does not allow it.
+	ErrForbidden = errors.New("role does not allow this")
+	// ErrLastAdmin: nobody else could administer the server.
+	ErrLastAdmin = errors.New("account is the last admin")
+	// ErrUnknownReport: there is no such report; it may have expired.
+	ErrUnknownReport = errors.New("no such report")
+	// ErrReportQuota: the count would be more than Limits.ReportsPerDay.
+	ErrReportQuota = errors.New("quota of reports is used up")
+
 	// ErrUnknownDevice: there is no such device, or it is not of this account.
 	ErrUnknownDevice = errors.New("no such device")
 	// ErrDeviceRevoked: the device was revoked and cannot come back.
@@ -59,6 +75,18 @@ var (
 	// ErrEpochRange: the epoch is larger than MaxEpoch.
 	ErrEpochRange = errors.New("epoch is out of range")
 
+	// ErrNotTried: an earlier post of a batch to the same channel failed.
+	ErrNotTried = errors.New("an earlier post to the channel failed")
+
+	// ErrUnknownEndpoint: nobody with this pin has left word, or it has expired.
+	ErrUnknownEndpoint = errors.New("no such endpoint")
+	// ErrEndpointStale: a record of the same server that was issued as late, or
+	// later, is there.
+	ErrEndpointStale = errors.New("endpoint is older than the one that is known")
+	// ErrEndpointsFull: there are Limits.Endpoints records, or
+	// Limits.EndpointsPerNetwork of this network.
+	ErrEndpointsFull = errors.New("no more endpoints are kept")
+
 	// ErrUnknownBlob: there is no such blob, or it is out of time or deleted.
 	ErrUnknownBlob = errors.New("no such blob")
 	// ErrBlobGone: a blob had this name and is out of time or deleted.
@@ -71,6 +99,11 @@ var (
 	ErrBlobIncomplete = errors.New("chunks are missing")
 	// ErrBlobQuota: the count would be more than Limits.BlobQuota.
 	ErrBlobQuota = errors.New("quota of blobs is used up")
+
+	// ErrTokenSpent: a token was spent before, for something else.
+	ErrTokenSpent = errors.New("token is spent")
+	// ErrTokenQuota: the account would have more tokens than allowed in a day.
+	ErrTokenQuota = errors.New("quota of tokens is used up")
 )
 
 // StaleError: an epoch is not one that the channel accepts.

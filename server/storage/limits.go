@@ -18,6 +18,8 @@ const (
 	// RevokedDevices is how many revoked devices of an account are remembered,
 	// the latest first.
 	RevokedDevices = 256
+	// MaxPushTargets is how many queues one call of PushTargets takes.
+	MaxPushTargets = 256
 )
 
 // Limits bounds what a store keeps. Every field must be positive.
@@ -39,8 +41,14 @@ type Limits struct {
 	// UploadTTL is how long an upload may take, and BlobTTL how long a finished
 	// blob is kept.
 	UploadTTL, BlobTTL time.Duration
+	// ReportTTL is how long a report is kept, and ReportsPerDay how many can
+	// count against one QuotaKey.
+	ReportTTL     time.Duration
+	ReportsPerDay int
 	// BlobQuota is how many bytes can be charged to one QuotaKey.
 	BlobQuota int64
+	// Endpoints of other servers, of all and of one network.
+	Endpoints, EndpointsPerNetwork int
 }
 
 // DefaultLimits is for a server of ordinary size.
@@ -56,6 +64,11 @@ func DefaultLimits() Limits {
 		UploadTTL:        24 * time.Hour,
 		BlobTTL:          30 * 24 * time.Hour,
 		BlobQuota:        2 << 30,
+		ReportTTL:        90 * 24 * time.Hour,
+		ReportsPerDay:    20,
+
+		Endpoints:           10_000,
+		EndpointsPerNetwork: 20,
 	}
 }
 
@@ -63,7 +76,8 @@ func DefaultLimits() Limits {
 func (l Limits) Validate() error {
 	if l.Devices <= 0 || l.KeyPackages <= 0 || l.QueueItems <= 0 || l.QueueBytes <= 0 ||
 		l.ChannelAddresses <= 0 || l.ItemTTL <= 0 || l.ChannelTTL <= 0 ||
-		l.UploadTTL <= 0 || l.BlobTTL <= 0 || l.BlobQuota <= 0 {
+		l.UploadTTL <= 0 || l.BlobTTL <= 0 || l.BlobQuota <= 0 || l.ReportTTL <= 0 || l.ReportsPerDay <= 0 ||
+		l.Endpoints <= 0 || l.EndpointsPerNetwork <= 0 {
 		return errors.New("every storage limit must be positive")
 	}
 	return nil

@@ -26,6 +26,19 @@ type Item struct {
 	Overflow bool
 }
 
+// Waiting is what waits in a queue.
+type Waiting struct {
+	Items int
+	// Bytes are those of the sealed items.
+	Bytes int64
+	// OldestDay is that of the first item, in seconds since 1970; 0 where
+	// nothing waits.
+	OldestDay uint64
+	// LastSeq is the newest seq that was assigned, and Acked the newest that
+	// was acknowledged or has expired.
+	LastSeq, Acked uint64
+}
+
 // SealFunc makes the bytes of an item for one queue, usually sealed with the
 // queue id and the seq as associated data. channelSeq is the item's position
 // in its channel. The store keeps the result and does not change it.

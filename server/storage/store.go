@@ -27,16 +27,24 @@ import (
 // or a failure of the database. None holds a name, an id or an address.
 type Store interface {
 	AccountStore
+	VaultStore
+	RecoveryStore
 	DeviceStore
 	KeyStore
 	QueueStore
 	ChannelStore
 	BlobStore
+	PushStore
+	EndpointStore
 	SessionStore
+	ModerationStore
+	ContactStore
 
 	// Expire deletes what is out of time at now: queue items, records of
-	// posted items, KeyPackages, invites, channels without activity, and counts
-	// of quotas; blobs that are out of time are gone then. One call does a bounded piece of work, in proportion to limit, so that it
+	// posted items, KeyPackages, invites, channels without activity, endpoints,
+	// spent tokens, counts of quotas and of guesses, reports, and bans that are
+	// over; blobs that are out of time are gone then. One call does a bounded
+	// piece of work, in proportion to limit, so that it
 	// holds up nobody, and returns how much it did; 0: nothing was left to do.
 	Expire(ctx context.Context, now time.Time, limit int) (int, error)
 
@@ -72,10 +80,12 @@ type AccountStore interface {
 	CheckInvite(ctx context.Context, hash InviteHash, now time.Time) error
 
 	// CreateAccount creates an account and its first device and consumes one
-	// use of the invite, all or nothing, and returns the device with its queue.
+	// use of the invite, whose role the account gets, all or nothing, and
+	// returns the device with its queue.
 	// The invite is checked first, so that nobody without one learns which
 	// names are taken. ErrInviteUnknown, ErrInviteExpired, ErrInviteUsedUp,
-	// ErrNameTaken, ErrAccountExists (the id), ErrDeviceExists.
+	// ErrNameTaken (deleted accounts keep theirs), ErrAccountExists (the id),
+	// ErrDeviceExists.
 	CreateAccount(ctx context.Context, account NewAccount) (Device, error)
 
 	// AccountByName finds an account by its exact name. ErrUnknownAccount.
@@ -83,6 +93,73 @@ type AccountStore interface {
 
 	// Account finds an account by its id. ErrUnknownAccount.
 	Account(ctx context.Context, id [16]byte) (Account, error)
+
+	// Accounts lists accounts in the order of their names' bytes, from the one
+	// behind a name on, at most limit. Record and SealedKey are left out.
+	Accounts(ctx context.Context, after string, limit int) ([]Account, error)
+
+	// NameDeleted tells whether an account with this name was deleted.
+	NameDeleted(ctx context.Context, name NameHash) (bool, error)
+
+	// ChangePassword replaces the OPAQUE record and the sealed key of an
+	// account whose record is still the one that the change is based on. The
+	// same change again changes nothing. ErrUnknownAccount, ErrAccountChanged.
+	ChangePassword(ctx context.Context, change PasswordChange) error
+
+	// DeleteAccount deletes an account and all that names it: its devices with
+	// their queues and keys, those that were revoked, its vault, its recovery
+	// bundle and its ban. The hash of its name stays, so that nobody gets the
+	// name again. Deleting an account that is not there changes nothing. It may
+	// go in pieces, the role first, then devices: after an error some may be
+	// gone, and calling it again takes it up.
+	//
+	// ErrLastAdmin, and nothing is changed: there are other accounts, and none
+	// of them is an admin without a ban, one that Expire has not deleted yet
+	// included.
+	DeleteAccount(ctx context.Context, id [16]byte, name NameHash) error
+
+	// MayDeleteAccount tells whether DeleteAccount would delete an account, and
+	// changes nothing. ErrLastAdmin.
+	MayDeleteAccount(ctx context.Context, id [16]byte) error
+}
+
+// VaultStore keeps what the devices of an account share, sealed by them.
+type VaultStore interface {
+	// PutVault stores a vault whose version is one more than that of the vault
+	// that is there; 1 where there is none. The same vault again changes
+	// nothing. ErrUnknownAccount, *VaultConflictError.
+	PutVault(ctx context.Context, vault Vault) error
+
+	// Vault gives the vault of an account; the zero Vault where it has none.
+	Vault(ctx context.Context, account [16]byte) (Vault, error)
+}
+
+// RecoveryStore keeps the bundles that open an account without its password.
+type RecoveryStore interface {
+	// PutRecovery replaces the bundle of an account. ErrUnknownAccount.
+	PutRecovery(ctx context.Context, bundle Recovery) error
+
+	// Recovery gives the bundle of an account. ErrNoRecovery.
+	Recovery(ctx context.Context, account [16]byte) (Recovery, error)
+
+	// DeleteRecovery deletes the bundle of an account. One that is not there is
+	// no error.
+	DeleteRecovery(ctx context.Context, account [16]byte) error
+
+	// RecoverAccount replaces the OPAQUE record, the sealed key and the bundle
+	// of an account whose bundle still has the verifier that the change is
+	// based on. The same change again changes nothing. ErrUnknownAccount,
+	// ErrAccountChanged.
+	RecoverAccount(ctx context.Context, change RecoveryChange) error
+
+	// CountRecoveryTry counts a guess of somebody's recovery code, before it is
+	// judged. ErrTooManyTries: there were RecoveryTries on this day of now
+	// already; it is not counted.
+	CountRecoveryTry(ctx context.Context, subject RecoverySubject, now time.Time) error
+
+	// ForgiveRecoveryTry takes back a guess that was counted at now and turned
+	// out to be right.
+	ForgiveRecoveryTry(ctx context.Context, subject RecoverySubject, now time.Time) error
 }
 
 // DeviceStore keeps the devices of accounts, each with its queue.
@@ -120,8 +197,8 @@ type KeyStore interface {
 	// ClaimKeyPackages takes one KeyPackage for each device of an account
 	// except those listed, in the order of enrolment. A single-use one is given
 	// out once; the last-resort one where there is no other, and it stays.
-	// Devices without a KeyPackage or without a hybrid key are left out.
-	// ErrUnknownAccount.
+	// Devices without a KeyPackage or without a hybrid key are left out, and all
+	// of an account that is banned at now. ErrUnknownAccount.
 	ClaimKeyPackages(ctx context.Context, account [16]byte, except [][16]byte, now time.Time) ([]DeviceKeys, error)
 
 	// PutHybridKey replaces the hybrid key of a device. ErrUnknownDevice,
@@ -152,6 +229,45 @@ type QueueStore interface {
 	// AckItems deletes every item up to and including a seq.
 	// ErrUnknownQueue.
 	AckItems(ctx context.Context, queue QueueID, upTo uint64) error
+
+	// Peek tells what waits in a queue. It costs the same however much that is.
+	// ErrUnknownQueue.
+	Peek(ctx context.Context, queue QueueID) (Waiting, error)
+}
+
+// PushStore keeps how devices without a connection are woken. What it keeps is
+// sealed by the caller.
+type PushStore interface {
+	// PutPush stores the registration of a device in place of the one before.
+	// It ends with the device. ErrUnknownDevice, ErrDeviceRevoked.
+	PutPush(ctx context.Context, device [16]byte, sealed []byte) error
+
+	// DeletePush deletes the registration of a device. One that is not there
+	// is no error.
+	DeletePush(ctx context.Context, device [16]byte) error
+
+	// DeletePushes deletes the registrations of all devices of an account.
+	DeletePushes(ctx context.Context, account [16]byte) error
+
+	// PushTargets gives those of the queues, at most MaxPushTargets, whose
+	// devices have a registration, in no order.
+	PushTargets(ctx context.Context, queues []QueueID) ([]PushTarget, error)
+
+	// ForgetPush deletes the registration of the device of a queue where it is
+	// still the one that was given as sealed.
+	ForgetPush(ctx context.Context, queue QueueID, sealed []byte) error
+}
+
+// EndpointStore keeps where other servers can be reached.
+type EndpointStore interface {
+	// PutEndpoint stores what a server says of itself in place of what it said
+	// before. The same record again changes nothing. ErrEndpointStale (one
+	// that was issued as late or later is there), ErrEndpointsFull.
+	PutEndpoint(ctx context.Context, e Endpoint) error
+
+	// Endpoint gives the record of a server that has not expired at now.
+	// ErrUnknownEndpoint.
+	Endpoint(ctx context.Context, pin EndpointPin, now time.Time) (record []byte, err error)
 }
 
 // ChannelStore keeps channels: an order of items, one commit per epoch, and
@@ -175,11 +291,19 @@ type ChannelStore interface {
 	// ErrUnknownChannel, *StaleError.
 	Post(ctx context.Context, post Post) (Posted, error)
 
+	// PostBatch is Post for several, in their order within each channel and in
+	// as few transactions as can be, and gives the outcome of each. Behind a post that failed, those
+	// to the same channel are not tried: ErrNotTried. A context that ends
+	// leaves the posts that had not begun with its error.
+	PostBatch(ctx context.Context, posts []Post) []PostOutcome
+
 	// Commit ends an epoch: where commit.Epoch is the current one, it appends
 	// the commit to every queue of the channel as it was, and the welcomes to
 	// theirs, changes the addresses and moves the channel to the next epoch. A
-	// repeated item id is answered like the first time and changes nothing.
-	// ErrUnknownChannel, ErrChannelFull, ErrEpochRange, *StaleError.
+	// repeated item id is answered like the first time and changes nothing. Its
+	// tokens are spent where it is accepted, and only then.
+	// ErrUnknownChannel, ErrChannelFull, ErrEpochRange, *StaleError,
+	// ErrTokenSpent.
 	Commit(ctx context.Context, commit Commit) (Posted, error)
 
 	// Winner gives the item id of the commit that ended an epoch. ok is false
@@ -239,4 +363,55 @@ type BlobStore interface {
 	// chunk that was on its way could be written once more; the next time, it
 	// is forgotten. One that is not listed at now is left as it is.
 	ClearedBlob(ctx context.Context, name BlobName, now time.Time) error
+}
+
+// ModerationStore keeps roles, bans and reports. Changes of roles and bans take
+// turns, so that the rules hold whoever asks at the same time.
+type ModerationStore interface {
+	// SetRole gives an account a role. ErrUnknownAccount.
+	SetRole(ctx context.Context, account [16]byte, role Role) error
+
+	// BanAccount bans an account, in place of a ban that it may have.
+	// ErrUnknownAccount; ErrForbidden: ban.By is the account itself, is banned,
+	// or has no role that may ban it; ErrLastAdmin: no other admin would be left
+	// who is not banned.
+	BanAccount(ctx context.Context, ban NewBan) (Ban, error)
+
+	// UnbanAccount lifts the ban of an account. One without a ban is no error.
+	// by and errors are as in BanAccount, but for ErrLastAdmin.
+	UnbanAccount(ctx context.Context, account [16]byte, by *[16]byte, now time.Time) error
+
+	// Bans lists the bans in force at now behind a number, in the order of
+	// their numbers, at most limit.
+	Bans(ctx context.Context, after uint64, now time.Time, limit int) ([]Banned, error)
+
+	// LastBan gives the number of the newest ban that was ever made; 0: there
+	// was none. Whoever sees a number sees every ban up to it.
+	LastBan(ctx context.Context) (uint64, error)
+
+	// AddReport keeps a report and counts it. One whose ID is there already is
+	// neither kept nor counted again: added is false. ErrReportQuota.
+	AddReport(ctx context.Context, report NewReport) (added bool, err error)
+
+	// Reports gives a page of reports, in the order of their numbers; more
+	// tells that others are behind it.
+	Reports(ctx context.Context, page ReportPage) (reports []Report, more bool, err error)
+
+	// ResolveReport sets the resolution of a report; 0 opens it again.
+	// ErrUnknownReport.
+	ResolveReport(ctx context.Context, number uint64, resolution uint8) error
+}
+
+// ContactStore keeps the books of tokens. Nothing that one method writes is
+// found in what another writes, so that issuing and spending cannot be linked.
+type ContactStore interface {
+	// CountTokens counts a batch against its quota. The batch that was counted
+	// last is not counted again. ErrTokenQuota: it would be more than the limit.
+	CountTokens(ctx context.Context, batch TokenBatch) error
+
+	// DeliverSealed spends a token and appends an item to a queue, all or
+	// nothing. A token that was spent for the same use is answered like the
+	// first time and appends nothing; Appended names the queue all the same. A
+	// queue that does not exist is passed over. ErrTokenSpent: for another use.
+	DeliverSealed(ctx context.Context, delivery SealedDelivery) (Posted, error)
 }

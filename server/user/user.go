@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"quicprochat/core/identity"
 	"quicprochat/core/wire"
@@ -26,10 +27,13 @@ type Store interface {
 }
 
 // Service implements UserService.
-type Service struct{ store Store }
+type Service struct {
+	store Store
+	now   func() time.Time
+}
 
 // New returns a Service.
-func New(store Store) *Service { return &Service{store} }
+func New(store Store, now func() time.Time) *Service { return &Service{store, now} }
 
 // Register adds the service's methods to r.
 func (s *Service) Register(r *wire.Router) {
@@ -45,6 +49,9 @@ func (s *Service) resolveUser(ctx context.Context, _ *wire.Peer, req *qpcv1.Reso
 	account, err := s.store.AccountByName(ctx, name)
 	if err != nil {
 		return nil, lookupError(err)
+	}
+	if account.Banned(s.now()) { // nobody can begin a conversation with it
+		return nil, errUnknown
 	}
 	return &qpcv1.ResolveUserResponse{AccountId: account.ID[:], AccountPublicKey: account.PublicKey}, nil
 }

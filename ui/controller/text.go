@@ -140,7 +140,7 @@ func preview(c client.Conversation) string {
 	case client.StateRemoved:
 		return "You were removed."
 	case client.StateBroken:
-		return "This conversation can no longer be followed."
+		return "Lost track of this conversation; asking the others for the way back."
 	}
 	switch {
 	case c.PreviewEvent != nil:

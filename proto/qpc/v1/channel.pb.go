@@ -295,18 +295,194 @@ func (x *PostResponse) GetChannelSeq() uint64 {
 	return 0
 }
 
+type BatchPostRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 64.
+	Posts         []*PostRequest `protobuf:"bytes,1,rep,name=posts,proto3" json:"posts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchPostRequest) Reset() {
+	*x = BatchPostRequest{}
+	mi := &file_qpc_v1_channel_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchPostRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchPostRequest) ProtoMessage() {}
+
+func (x *BatchPostRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_channel_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchPostRequest.ProtoReflect.Descriptor instead.
+func (*BatchPostRequest) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *BatchPostRequest) GetPosts() []*PostRequest {
+	if x != nil {
+		return x.Posts
+	}
+	return nil
+}
+
+type BatchPostResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each post, in the order of the request.
+	Outcomes      []*PostOutcome `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchPostResponse) Reset() {
+	*x = BatchPostResponse{}
+	mi := &file_qpc_v1_channel_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchPostResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchPostResponse) ProtoMessage() {}
+
+func (x *BatchPostResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_channel_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchPostResponse.ProtoReflect.Descriptor instead.
+func (*BatchPostResponse) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *BatchPostResponse) GetOutcomes() []*PostOutcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+type PostOutcome struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Outcome:
+	//
+	//	*PostOutcome_Posted
+	//	*PostOutcome_Error
+	Outcome       isPostOutcome_Outcome `protobuf_oneof:"outcome"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PostOutcome) Reset() {
+	*x = PostOutcome{}
+	mi := &file_qpc_v1_channel_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PostOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PostOutcome) ProtoMessage() {}
+
+func (x *PostOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_channel_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PostOutcome.ProtoReflect.Descriptor instead.
+func (*PostOutcome) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PostOutcome) GetOutcome() isPostOutcome_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *PostOutcome) GetPosted() *PostResponse {
+	if x != nil {
+		if x, ok := x.Outcome.(*PostOutcome_Posted); ok {
+			return x.Posted
+		}
+	}
+	return nil
+}
+
+func (x *PostOutcome) GetError() *Error {
+	if x != nil {
+		if x, ok := x.Outcome.(*PostOutcome_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isPostOutcome_Outcome interface {
+	isPostOutcome_Outcome()
+}
+
+type PostOutcome_Posted struct {
+	Posted *PostResponse `protobuf:"bytes,1,opt,name=posted,proto3,oneof"`
+}
+
+type PostOutcome_Error struct {
+	Error *Error `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+func (*PostOutcome_Posted) isPostOutcome_Outcome() {}
+
+func (*PostOutcome_Error) isPostOutcome_Outcome() {}
+
 type CommitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A serialised CommitBody, signed with the key of the epoch that it ends.
-	Body          []byte `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
-	Signature     []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	Body      []byte `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
+	Signature []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	// One for each Welcome, as in DeliverSealedRequest; what is more is ignored.
+	// They are spent when the commit is accepted, and only then. They
+	// are not part of the body, so that others can take their place.
+	Tokens        [][]byte `protobuf:"bytes,3,rep,name=tokens,proto3" json:"tokens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_qpc_v1_channel_proto_msgTypes[5]
+	mi := &file_qpc_v1_channel_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -318,7 +494,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_channel_proto_msgTypes[5]
+	mi := &file_qpc_v1_channel_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -331,7 +507,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{5}
+	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CommitRequest) GetBody() []byte {
@@ -344,6 +520,13 @@ func (x *CommitRequest) GetBody() []byte {
 func (x *CommitRequest) GetSignature() []byte {
 	if x != nil {
 		return x.Signature
+	}
+	return nil
+}
+
+func (x *CommitRequest) GetTokens() [][]byte {
+	if x != nil {
+		return x.Tokens
 	}
 	return nil
 }
@@ -366,7 +549,7 @@ type CommitBody struct {
 
 func (x *CommitBody) Reset() {
 	*x = CommitBody{}
-	mi := &file_qpc_v1_channel_proto_msgTypes[6]
+	mi := &file_qpc_v1_channel_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -378,7 +561,7 @@ func (x *CommitBody) String() string {
 func (*CommitBody) ProtoMessage() {}
 
 func (x *CommitBody) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_channel_proto_msgTypes[6]
+	mi := &file_qpc_v1_channel_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -391,7 +574,7 @@ func (x *CommitBody) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitBody.ProtoReflect.Descriptor instead.
 func (*CommitBody) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{6}
+	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CommitBody) GetChannelId() []byte {
@@ -461,7 +644,7 @@ type AddressedWelcome struct {
 
 func (x *AddressedWelcome) Reset() {
 	*x = AddressedWelcome{}
-	mi := &file_qpc_v1_channel_proto_msgTypes[7]
+	mi := &file_qpc_v1_channel_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -473,7 +656,7 @@ func (x *AddressedWelcome) String() string {
 func (*AddressedWelcome) ProtoMessage() {}
 
 func (x *AddressedWelcome) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_channel_proto_msgTypes[7]
+	mi := &file_qpc_v1_channel_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -486,7 +669,7 @@ func (x *AddressedWelcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressedWelcome.ProtoReflect.Descriptor instead.
 func (*AddressedWelcome) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{7}
+	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AddressedWelcome) GetAddress() []byte {
@@ -512,7 +695,7 @@ type CommitResponse struct {
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_qpc_v1_channel_proto_msgTypes[8]
+	mi := &file_qpc_v1_channel_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -524,7 +707,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_channel_proto_msgTypes[8]
+	mi := &file_qpc_v1_channel_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -537,7 +720,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{8}
+	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CommitResponse) GetChannelSeq() uint64 {
@@ -559,7 +742,7 @@ type GetChannelRequest struct {
 
 func (x *GetChannelRequest) Reset() {
 	*x = GetChannelRequest{}
-	mi := &file_qpc_v1_channel_proto_msgTypes[9]
+	mi := &file_qpc_v1_channel_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -571,7 +754,7 @@ func (x *GetChannelRequest) String() string {
 func (*GetChannelRequest) ProtoMessage() {}
 
 func (x *GetChannelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_channel_proto_msgTypes[9]
+	mi := &file_qpc_v1_channel_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -584,7 +767,7 @@ func (x *GetChannelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChannelRequest.ProtoReflect.Descriptor instead.
 func (*GetChannelRequest) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{9}
+	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetChannelRequest) GetBody() []byte {
@@ -611,7 +794,7 @@ type GetChannelBody struct {
 
 func (x *GetChannelBody) Reset() {
 	*x = GetChannelBody{}
-	mi := &file_qpc_v1_channel_proto_msgTypes[10]
+	mi := &file_qpc_v1_channel_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -623,7 +806,7 @@ func (x *GetChannelBody) String() string {
 func (*GetChannelBody) ProtoMessage() {}
 
 func (x *GetChannelBody) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_channel_proto_msgTypes[10]
+	mi := &file_qpc_v1_channel_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -636,7 +819,7 @@ func (x *GetChannelBody) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChannelBody.ProtoReflect.Descriptor instead.
 func (*GetChannelBody) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{10}
+	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetChannelBody) GetChannelId() []byte {
@@ -665,7 +848,7 @@ type GetChannelResponse struct {
 
 func (x *GetChannelResponse) Reset() {
 	*x = GetChannelResponse{}
-	mi := &file_qpc_v1_channel_proto_msgTypes[11]
+	mi := &file_qpc_v1_channel_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +860,7 @@ func (x *GetChannelResponse) String() string {
 func (*GetChannelResponse) ProtoMessage() {}
 
 func (x *GetChannelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_channel_proto_msgTypes[11]
+	mi := &file_qpc_v1_channel_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +873,7 @@ func (x *GetChannelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChannelResponse.ProtoReflect.Descriptor instead.
 func (*GetChannelResponse) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{11}
+	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetChannelResponse) GetCurrentEpoch() uint64 {
@@ -718,7 +901,7 @@ type DeleteChannelRequest struct {
 
 func (x *DeleteChannelRequest) Reset() {
 	*x = DeleteChannelRequest{}
-	mi := &file_qpc_v1_channel_proto_msgTypes[12]
+	mi := &file_qpc_v1_channel_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +913,7 @@ func (x *DeleteChannelRequest) String() string {
 func (*DeleteChannelRequest) ProtoMessage() {}
 
 func (x *DeleteChannelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_channel_proto_msgTypes[12]
+	mi := &file_qpc_v1_channel_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +926,7 @@ func (x *DeleteChannelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteChannelRequest.ProtoReflect.Descriptor instead.
 func (*DeleteChannelRequest) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{12}
+	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeleteChannelRequest) GetBody() []byte {
@@ -770,7 +953,7 @@ type DeleteChannelBody struct {
 
 func (x *DeleteChannelBody) Reset() {
 	*x = DeleteChannelBody{}
-	mi := &file_qpc_v1_channel_proto_msgTypes[13]
+	mi := &file_qpc_v1_channel_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +965,7 @@ func (x *DeleteChannelBody) String() string {
 func (*DeleteChannelBody) ProtoMessage() {}
 
 func (x *DeleteChannelBody) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_channel_proto_msgTypes[13]
+	mi := &file_qpc_v1_channel_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +978,7 @@ func (x *DeleteChannelBody) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteChannelBody.ProtoReflect.Descriptor instead.
 func (*DeleteChannelBody) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{13}
+	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeleteChannelBody) GetChannelId() []byte {
@@ -820,7 +1003,7 @@ type DeleteChannelResponse struct {
 
 func (x *DeleteChannelResponse) Reset() {
 	*x = DeleteChannelResponse{}
-	mi := &file_qpc_v1_channel_proto_msgTypes[14]
+	mi := &file_qpc_v1_channel_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +1015,7 @@ func (x *DeleteChannelResponse) String() string {
 func (*DeleteChannelResponse) ProtoMessage() {}
 
 func (x *DeleteChannelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_channel_proto_msgTypes[14]
+	mi := &file_qpc_v1_channel_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,14 +1028,14 @@ func (x *DeleteChannelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteChannelResponse.ProtoReflect.Descriptor instead.
 func (*DeleteChannelResponse) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{14}
+	return file_qpc_v1_channel_proto_rawDescGZIP(), []int{17}
 }
 
 var File_qpc_v1_channel_proto protoreflect.FileDescriptor
 
 const file_qpc_v1_channel_proto_rawDesc = "" +
 	"\n" +
-	"\x14qpc/v1/channel.proto\x12\x06qpc.v1\x1a\x14qpc/v1/options.proto\"\x88\x01\n" +
+	"\x14qpc/v1/channel.proto\x12\x06qpc.v1\x1a\x12qpc/v1/error.proto\x1a\x14qpc/v1/options.proto\"\x88\x01\n" +
 	"\x14CreateChannelRequest\x12\x1d\n" +
 	"\n" +
 	"channel_id\x18\x01 \x01(\fR\tchannelId\x12\x14\n" +
@@ -873,10 +1056,19 @@ const file_qpc_v1_channel_proto_rawDesc = "" +
 	"mlsMessage\"/\n" +
 	"\fPostResponse\x12\x1f\n" +
 	"\vchannel_seq\x18\x01 \x01(\x04R\n" +
-	"channelSeq\"A\n" +
+	"channelSeq\"=\n" +
+	"\x10BatchPostRequest\x12)\n" +
+	"\x05posts\x18\x01 \x03(\v2\x13.qpc.v1.PostRequestR\x05posts\"D\n" +
+	"\x11BatchPostResponse\x12/\n" +
+	"\boutcomes\x18\x01 \x03(\v2\x13.qpc.v1.PostOutcomeR\boutcomes\"o\n" +
+	"\vPostOutcome\x12.\n" +
+	"\x06posted\x18\x01 \x01(\v2\x14.qpc.v1.PostResponseH\x00R\x06posted\x12%\n" +
+	"\x05error\x18\x02 \x01(\v2\r.qpc.v1.ErrorH\x00R\x05errorB\t\n" +
+	"\aoutcome\"Y\n" +
 	"\rCommitRequest\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xa9\x02\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x16\n" +
+	"\x06tokens\x18\x03 \x03(\fR\x06tokens\"\xa9\x02\n" +
 	"\n" +
 	"CommitBody\x12\x1d\n" +
 	"\n" +
@@ -912,10 +1104,11 @@ const file_qpc_v1_channel_proto_rawDesc = "" +
 	"\n" +
 	"channel_id\x18\x01 \x01(\fR\tchannelId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\"\x17\n" +
-	"\x15DeleteChannelResponse2\xd4\x03\n" +
+	"\x15DeleteChannelResponse2\xb0\x04\n" +
 	"\x0eChannelService\x12f\n" +
 	"\rCreateChannel\x12\x1c.qpc.v1.CreateChannelRequest\x1a\x1d.qpc.v1.CreateChannelResponse\"\x18\x88\xb5\x18\x81\x0e\x90\xb5\x18\x02\x98\xb5\x18\x03\xa0\xb5\x18\x80\x80\x80\b\xa8\xb5\x18\x01\x12D\n" +
-	"\x04Post\x12\x13.qpc.v1.PostRequest\x1a\x14.qpc.v1.PostResponse\"\x11\x88\xb5\x18\x82\x0e\x90\xb5\x18\x02\x98\xb5\x18\x03\xa8\xb5\x18\x01\x12Q\n" +
+	"\x04Post\x12\x13.qpc.v1.PostRequest\x1a\x14.qpc.v1.PostResponse\"\x11\x88\xb5\x18\x82\x0e\x90\xb5\x18\x02\x98\xb5\x18\x03\xa8\xb5\x18\x01\x12Z\n" +
+	"\tBatchPost\x12\x18.qpc.v1.BatchPostRequest\x1a\x19.qpc.v1.BatchPostResponse\"\x18\x88\xb5\x18\x83\x0e\x90\xb5\x18\x02\x98\xb5\x18\x03\xa0\xb5\x18\x80\x80\x80\x02\xa8\xb5\x18\x01\x12Q\n" +
 	"\x06Commit\x12\x15.qpc.v1.CommitRequest\x1a\x16.qpc.v1.CommitResponse\"\x18\x88\xb5\x18\x84\x0e\x90\xb5\x18\x02\x98\xb5\x18\x03\xa0\xb5\x18\x80\x80\x80\b\xa8\xb5\x18\x01\x12[\n" +
 	"\n" +
 	"GetChannel\x12\x19.qpc.v1.GetChannelRequest\x1a\x1a.qpc.v1.GetChannelResponse\"\x16\x88\xb5\x18\x85\x0e\x90\xb5\x18\x02\x98\xb5\x18\x03\xa0\xb5\x18\x80\b\xa8\xb5\x18\x01\x12d\n" +
@@ -933,41 +1126,51 @@ func file_qpc_v1_channel_proto_rawDescGZIP() []byte {
 	return file_qpc_v1_channel_proto_rawDescData
 }
 
-var file_qpc_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_qpc_v1_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_qpc_v1_channel_proto_goTypes = []any{
 	(*CreateChannelRequest)(nil),  // 0: qpc.v1.CreateChannelRequest
 	(*CreateChannelResponse)(nil), // 1: qpc.v1.CreateChannelResponse
 	(*PostRequest)(nil),           // 2: qpc.v1.PostRequest
 	(*PostBody)(nil),              // 3: qpc.v1.PostBody
 	(*PostResponse)(nil),          // 4: qpc.v1.PostResponse
-	(*CommitRequest)(nil),         // 5: qpc.v1.CommitRequest
-	(*CommitBody)(nil),            // 6: qpc.v1.CommitBody
-	(*AddressedWelcome)(nil),      // 7: qpc.v1.AddressedWelcome
-	(*CommitResponse)(nil),        // 8: qpc.v1.CommitResponse
-	(*GetChannelRequest)(nil),     // 9: qpc.v1.GetChannelRequest
-	(*GetChannelBody)(nil),        // 10: qpc.v1.GetChannelBody
-	(*GetChannelResponse)(nil),    // 11: qpc.v1.GetChannelResponse
-	(*DeleteChannelRequest)(nil),  // 12: qpc.v1.DeleteChannelRequest
-	(*DeleteChannelBody)(nil),     // 13: qpc.v1.DeleteChannelBody
-	(*DeleteChannelResponse)(nil), // 14: qpc.v1.DeleteChannelResponse
+	(*BatchPostRequest)(nil),      // 5: qpc.v1.BatchPostRequest
+	(*BatchPostResponse)(nil),     // 6: qpc.v1.BatchPostResponse
+	(*PostOutcome)(nil),           // 7: qpc.v1.PostOutcome
+	(*CommitRequest)(nil),         // 8: qpc.v1.CommitRequest
+	(*CommitBody)(nil),            // 9: qpc.v1.CommitBody
+	(*AddressedWelcome)(nil),      // 10: qpc.v1.AddressedWelcome
+	(*CommitResponse)(nil),        // 11: qpc.v1.CommitResponse
+	(*GetChannelRequest)(nil),     // 12: qpc.v1.GetChannelRequest
+	(*GetChannelBody)(nil),        // 13: qpc.v1.GetChannelBody
+	(*GetChannelResponse)(nil),    // 14: qpc.v1.GetChannelResponse
+	(*DeleteChannelRequest)(nil),  // 15: qpc.v1.DeleteChannelRequest
+	(*DeleteChannelBody)(nil),     // 16: qpc.v1.DeleteChannelBody
+	(*DeleteChannelResponse)(nil), // 17: qpc.v1.DeleteChannelResponse
+	(*Error)(nil),                 // 18: qpc.v1.Error
 }
 var file_qpc_v1_channel_proto_depIdxs = []int32{
-	7,  // 0: qpc.v1.CommitBody.welcomes:type_name -> qpc.v1.AddressedWelcome
-	0,  // 1: qpc.v1.ChannelService.CreateChannel:input_type -> qpc.v1.CreateChannelRequest
-	2,  // 2: qpc.v1.ChannelService.Post:input_type -> qpc.v1.PostRequest
-	5,  // 3: qpc.v1.ChannelService.Commit:input_type -> qpc.v1.CommitRequest
-	9,  // 4: qpc.v1.ChannelService.GetChannel:input_type -> qpc.v1.GetChannelRequest
-	12, // 5: qpc.v1.ChannelService.DeleteChannel:input_type -> qpc.v1.DeleteChannelRequest
-	1,  // 6: qpc.v1.ChannelService.CreateChannel:output_type -> qpc.v1.CreateChannelResponse
-	4,  // 7: qpc.v1.ChannelService.Post:output_type -> qpc.v1.PostResponse
-	8,  // 8: qpc.v1.ChannelService.Commit:output_type -> qpc.v1.CommitResponse
-	11, // 9: qpc.v1.ChannelService.GetChannel:output_type -> qpc.v1.GetChannelResponse
-	14, // 10: qpc.v1.ChannelService.DeleteChannel:output_type -> qpc.v1.DeleteChannelResponse
-	6,  // [6:11] is the sub-list for method output_type
-	1,  // [1:6] is the sub-list for method input_type
-	1,  // [1:1] is the sub-list for extension type_name
-	1,  // [1:1] is the sub-list for extension extendee
-	0,  // [0:1] is the sub-list for field type_name
+	2,  // 0: qpc.v1.BatchPostRequest.posts:type_name -> qpc.v1.PostRequest
+	7,  // 1: qpc.v1.BatchPostResponse.outcomes:type_name -> qpc.v1.PostOutcome
+	4,  // 2: qpc.v1.PostOutcome.posted:type_name -> qpc.v1.PostResponse
+	18, // 3: qpc.v1.PostOutcome.error:type_name -> qpc.v1.Error
+	10, // 4: qpc.v1.CommitBody.welcomes:type_name -> qpc.v1.AddressedWelcome
+	0,  // 5: qpc.v1.ChannelService.CreateChannel:input_type -> qpc.v1.CreateChannelRequest
+	2,  // 6: qpc.v1.ChannelService.Post:input_type -> qpc.v1.PostRequest
+	5,  // 7: qpc.v1.ChannelService.BatchPost:input_type -> qpc.v1.BatchPostRequest
+	8,  // 8: qpc.v1.ChannelService.Commit:input_type -> qpc.v1.CommitRequest
+	12, // 9: qpc.v1.ChannelService.GetChannel:input_type -> qpc.v1.GetChannelRequest
+	15, // 10: qpc.v1.ChannelService.DeleteChannel:input_type -> qpc.v1.DeleteChannelRequest
+	1,  // 11: qpc.v1.ChannelService.CreateChannel:output_type -> qpc.v1.CreateChannelResponse
+	4,  // 12: qpc.v1.ChannelService.Post:output_type -> qpc.v1.PostResponse
+	6,  // 13: qpc.v1.ChannelService.BatchPost:output_type -> qpc.v1.BatchPostResponse
+	11, // 14: qpc.v1.ChannelService.Commit:output_type -> qpc.v1.CommitResponse
+	14, // 15: qpc.v1.ChannelService.GetChannel:output_type -> qpc.v1.GetChannelResponse
+	17, // 16: qpc.v1.ChannelService.DeleteChannel:output_type -> qpc.v1.DeleteChannelResponse
+	11, // [11:17] is the sub-list for method output_type
+	5,  // [5:11] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_qpc_v1_channel_proto_init() }
@@ -975,14 +1178,19 @@ func file_qpc_v1_channel_proto_init() {
 	if File_qpc_v1_channel_proto != nil {
 		return
 	}
+	file_qpc_v1_error_proto_init()
 	file_qpc_v1_options_proto_init()
+	file_qpc_v1_channel_proto_msgTypes[7].OneofWrappers = []any{
+		(*PostOutcome_Posted)(nil),
+		(*PostOutcome_Error)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_qpc_v1_channel_proto_rawDesc), len(file_qpc_v1_channel_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

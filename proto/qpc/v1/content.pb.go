@@ -68,10 +68,78 @@ func (x GroupState_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GroupState_Kind.Descriptor instead.
 func (GroupState_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{2, 0}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{3, 0}
 }
 
-// Content is the application data of an MLS PrivateMessage.
+// FrankedContent is the application data of an MLS PrivateMessage: what a
+// member says, and the proof that it did, which can be shown to others without
+// anything else of the conversation.
+type FrankedContent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A serialised Content. The proof is about these bytes as they stand.
+	Content []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	// 32 random bytes, of this message alone.
+	Key []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Ed25519 by the sender's device key over
+	// "qpc franking v1" || 0x00 || account id || HMAC-SHA256(key, content).
+	Signature     []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FrankedContent) Reset() {
+	*x = FrankedContent{}
+	mi := &file_qpc_v1_content_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FrankedContent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FrankedContent) ProtoMessage() {}
+
+func (x *FrankedContent) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_content_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FrankedContent.ProtoReflect.Descriptor instead.
+func (*FrankedContent) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *FrankedContent) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *FrankedContent) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *FrankedContent) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// Content is what a member says. Whatever is in it, a report of it shows to the
+// operators: it must not name conversations or other people.
 type Content struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 16 random bytes, the same in every retry: a message is shown once.
@@ -88,7 +156,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_qpc_v1_content_proto_msgTypes[0]
+	mi := &file_qpc_v1_content_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -100,7 +168,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_content_proto_msgTypes[0]
+	mi := &file_qpc_v1_content_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -113,7 +181,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{0}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Content) GetMessageId() []byte {
@@ -166,7 +234,7 @@ type Text struct {
 
 func (x *Text) Reset() {
 	*x = Text{}
-	mi := &file_qpc_v1_content_proto_msgTypes[1]
+	mi := &file_qpc_v1_content_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -178,7 +246,7 @@ func (x *Text) String() string {
 func (*Text) ProtoMessage() {}
 
 func (x *Text) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_content_proto_msgTypes[1]
+	mi := &file_qpc_v1_content_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -191,7 +259,7 @@ func (x *Text) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Text.ProtoReflect.Descriptor instead.
 func (*Text) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{1}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Text) GetBody() string {
@@ -218,7 +286,7 @@ type GroupState struct {
 
 func (x *GroupState) Reset() {
 	*x = GroupState{}
-	mi := &file_qpc_v1_content_proto_msgTypes[2]
+	mi := &file_qpc_v1_content_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -230,7 +298,7 @@ func (x *GroupState) String() string {
 func (*GroupState) ProtoMessage() {}
 
 func (x *GroupState) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_content_proto_msgTypes[2]
+	mi := &file_qpc_v1_content_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -243,7 +311,7 @@ func (x *GroupState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupState.ProtoReflect.Descriptor instead.
 func (*GroupState) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{2}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GroupState) GetKind() GroupState_Kind {
@@ -287,7 +355,7 @@ type LeafState struct {
 
 func (x *LeafState) Reset() {
 	*x = LeafState{}
-	mi := &file_qpc_v1_content_proto_msgTypes[3]
+	mi := &file_qpc_v1_content_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -299,7 +367,7 @@ func (x *LeafState) String() string {
 func (*LeafState) ProtoMessage() {}
 
 func (x *LeafState) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_content_proto_msgTypes[3]
+	mi := &file_qpc_v1_content_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -312,7 +380,7 @@ func (x *LeafState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeafState.ProtoReflect.Descriptor instead.
 func (*LeafState) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{3}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *LeafState) GetDeviceCertificate() []byte {
@@ -342,7 +410,7 @@ type AccountCredential struct {
 
 func (x *AccountCredential) Reset() {
 	*x = AccountCredential{}
-	mi := &file_qpc_v1_content_proto_msgTypes[4]
+	mi := &file_qpc_v1_content_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -354,7 +422,7 @@ func (x *AccountCredential) String() string {
 func (*AccountCredential) ProtoMessage() {}
 
 func (x *AccountCredential) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_content_proto_msgTypes[4]
+	mi := &file_qpc_v1_content_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -367,7 +435,7 @@ func (x *AccountCredential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountCredential.ProtoReflect.Descriptor instead.
 func (*AccountCredential) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{4}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AccountCredential) GetAccountId() []byte {
@@ -384,28 +452,26 @@ func (x *AccountCredential) GetAccountPublicKey() []byte {
 	return nil
 }
 
-// FirstContact is what a SealedWelcome holds.
+// FirstContact is what one device seals to another's hybrid key: what a
+// SealedWelcome, or DeliverSealed, holds. The server cannot see what it is for.
 type FirstContact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A serialised MLSMessage with a Welcome; its GroupInfo carries the ratchet
-	// tree.
-	Welcome []byte `protobuf:"bytes,1,opt,name=welcome,proto3" json:"welcome,omitempty"`
-	// The hash reference of the KeyPackage that it answers.
-	KeyPackageRef []byte `protobuf:"bytes,2,opt,name=key_package_ref,json=keyPackageRef,proto3" json:"key_package_ref,omitempty"`
+	// A serialised ContactBody.
+	Body []byte `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
 	// The device certificate of the sender.
-	SenderCertificate []byte `protobuf:"bytes,3,opt,name=sender_certificate,json=senderCertificate,proto3" json:"sender_certificate,omitempty"`
+	SenderCertificate []byte `protobuf:"bytes,2,opt,name=sender_certificate,json=senderCertificate,proto3" json:"sender_certificate,omitempty"`
 	// Ed25519 by the sender's device key over
-	// "qpc first contact v1" || 0x00 || key_package_ref || SHA-256(welcome) || expires_at (8 bytes, big-endian).
-	SenderSignature []byte `protobuf:"bytes,4,opt,name=sender_signature,json=senderSignature,proto3" json:"sender_signature,omitempty"`
+	// "qpc first contact v2" || 0x00 || SHA-256(recipient's hybrid key) || SHA-256(body) || expires_at (8 bytes, big-endian).
+	SenderSignature []byte `protobuf:"bytes,3,opt,name=sender_signature,json=senderSignature,proto3" json:"sender_signature,omitempty"`
 	// Seconds since 1970; at most 30 days ahead.
-	ExpiresAt     uint64 `protobuf:"varint,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	ExpiresAt     uint64 `protobuf:"varint,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FirstContact) Reset() {
 	*x = FirstContact{}
-	mi := &file_qpc_v1_content_proto_msgTypes[5]
+	mi := &file_qpc_v1_content_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -417,7 +483,7 @@ func (x *FirstContact) String() string {
 func (*FirstContact) ProtoMessage() {}
 
 func (x *FirstContact) ProtoReflect() protoreflect.Message {
-	mi := &file_qpc_v1_content_proto_msgTypes[5]
+	mi := &file_qpc_v1_content_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -430,19 +496,12 @@ func (x *FirstContact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FirstContact.ProtoReflect.Descriptor instead.
 func (*FirstContact) Descriptor() ([]byte, []int) {
-	return file_qpc_v1_content_proto_rawDescGZIP(), []int{5}
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *FirstContact) GetWelcome() []byte {
+func (x *FirstContact) GetBody() []byte {
 	if x != nil {
-		return x.Welcome
-	}
-	return nil
-}
-
-func (x *FirstContact) GetKeyPackageRef() []byte {
-	if x != nil {
-		return x.KeyPackageRef
+		return x.Body
 	}
 	return nil
 }
@@ -468,11 +527,313 @@ func (x *FirstContact) GetExpiresAt() uint64 {
 	return 0
 }
 
+type ContactBody struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Body:
+	//
+	//	*ContactBody_Invitation
+	//	*ContactBody_RejoinRequest
+	//	*ContactBody_RejoinAnswer
+	Body          isContactBody_Body `protobuf_oneof:"body"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactBody) Reset() {
+	*x = ContactBody{}
+	mi := &file_qpc_v1_content_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactBody) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactBody) ProtoMessage() {}
+
+func (x *ContactBody) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_content_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactBody.ProtoReflect.Descriptor instead.
+func (*ContactBody) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ContactBody) GetBody() isContactBody_Body {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *ContactBody) GetInvitation() *Invitation {
+	if x != nil {
+		if x, ok := x.Body.(*ContactBody_Invitation); ok {
+			return x.Invitation
+		}
+	}
+	return nil
+}
+
+func (x *ContactBody) GetRejoinRequest() *RejoinRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ContactBody_RejoinRequest); ok {
+			return x.RejoinRequest
+		}
+	}
+	return nil
+}
+
+func (x *ContactBody) GetRejoinAnswer() *RejoinAnswer {
+	if x != nil {
+		if x, ok := x.Body.(*ContactBody_RejoinAnswer); ok {
+			return x.RejoinAnswer
+		}
+	}
+	return nil
+}
+
+type isContactBody_Body interface {
+	isContactBody_Body()
+}
+
+type ContactBody_Invitation struct {
+	Invitation *Invitation `protobuf:"bytes,1,opt,name=invitation,proto3,oneof"`
+}
+
+type ContactBody_RejoinRequest struct {
+	RejoinRequest *RejoinRequest `protobuf:"bytes,2,opt,name=rejoin_request,json=rejoinRequest,proto3,oneof"`
+}
+
+type ContactBody_RejoinAnswer struct {
+	RejoinAnswer *RejoinAnswer `protobuf:"bytes,3,opt,name=rejoin_answer,json=rejoinAnswer,proto3,oneof"`
+}
+
+func (*ContactBody_Invitation) isContactBody_Body() {}
+
+func (*ContactBody_RejoinRequest) isContactBody_Body() {}
+
+func (*ContactBody_RejoinAnswer) isContactBody_Body() {}
+
+// Invitation brings a device into a group.
+type Invitation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A serialised MLSMessage with a Welcome; its GroupInfo carries the ratchet
+	// tree.
+	Welcome []byte `protobuf:"bytes,1,opt,name=welcome,proto3" json:"welcome,omitempty"`
+	// The hash reference of the KeyPackage that it answers.
+	KeyPackageRef []byte `protobuf:"bytes,2,opt,name=key_package_ref,json=keyPackageRef,proto3" json:"key_package_ref,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Invitation) Reset() {
+	*x = Invitation{}
+	mi := &file_qpc_v1_content_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Invitation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Invitation) ProtoMessage() {}
+
+func (x *Invitation) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_content_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Invitation.ProtoReflect.Descriptor instead.
+func (*Invitation) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Invitation) GetWelcome() []byte {
+	if x != nil {
+		return x.Welcome
+	}
+	return nil
+}
+
+func (x *Invitation) GetKeyPackageRef() []byte {
+	if x != nil {
+		return x.KeyPackageRef
+	}
+	return nil
+}
+
+// RejoinRequest asks a member for what it takes to come back into a group that
+// the sender's device is in, and cannot follow any more.
+type RejoinRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ChannelId []byte                 `protobuf:"bytes,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
+	// 16 random bytes.
+	RequestId     []byte `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejoinRequest) Reset() {
+	*x = RejoinRequest{}
+	mi := &file_qpc_v1_content_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejoinRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejoinRequest) ProtoMessage() {}
+
+func (x *RejoinRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_content_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejoinRequest.ProtoReflect.Descriptor instead.
+func (*RejoinRequest) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RejoinRequest) GetChannelId() []byte {
+	if x != nil {
+		return x.ChannelId
+	}
+	return nil
+}
+
+func (x *RejoinRequest) GetRequestId() []byte {
+	if x != nil {
+		return x.RequestId
+	}
+	return nil
+}
+
+// RejoinAnswer is all that an external commit takes which replaces the
+// requester's leaf. None of it reads a message.
+type RejoinAnswer struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ChannelId []byte                 `protobuf:"bytes,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
+	RequestId []byte                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	Epoch     uint64                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// A serialised MLSMessage with a GroupInfo that carries the ratchet tree.
+	GroupInfo []byte `protobuf:"bytes,4,opt,name=group_info,json=groupInfo,proto3" json:"group_info,omitempty"`
+	// The seed of the epoch's channel key, 32 bytes.
+	ChannelSeed []byte `protobuf:"bytes,5,opt,name=channel_seed,json=channelSeed,proto3" json:"channel_seed,omitempty"`
+	// The key under which an external commit of this epoch is sealed, 32 bytes.
+	RejoinKey     []byte `protobuf:"bytes,6,opt,name=rejoin_key,json=rejoinKey,proto3" json:"rejoin_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejoinAnswer) Reset() {
+	*x = RejoinAnswer{}
+	mi := &file_qpc_v1_content_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejoinAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejoinAnswer) ProtoMessage() {}
+
+func (x *RejoinAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_content_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejoinAnswer.ProtoReflect.Descriptor instead.
+func (*RejoinAnswer) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_content_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RejoinAnswer) GetChannelId() []byte {
+	if x != nil {
+		return x.ChannelId
+	}
+	return nil
+}
+
+func (x *RejoinAnswer) GetRequestId() []byte {
+	if x != nil {
+		return x.RequestId
+	}
+	return nil
+}
+
+func (x *RejoinAnswer) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *RejoinAnswer) GetGroupInfo() []byte {
+	if x != nil {
+		return x.GroupInfo
+	}
+	return nil
+}
+
+func (x *RejoinAnswer) GetChannelSeed() []byte {
+	if x != nil {
+		return x.ChannelSeed
+	}
+	return nil
+}
+
+func (x *RejoinAnswer) GetRejoinKey() []byte {
+	if x != nil {
+		return x.RejoinKey
+	}
+	return nil
+}
+
 var File_qpc_v1_content_proto protoreflect.FileDescriptor
 
 const file_qpc_v1_content_proto_rawDesc = "" +
 	"\n" +
-	"\x14qpc/v1/content.proto\x12\x06qpc.v1\"m\n" +
+	"\x14qpc/v1/content.proto\x12\x06qpc.v1\"Z\n" +
+	"\x0eFrankedContent\x12\x18\n" +
+	"\acontent\x18\x01 \x01(\fR\acontent\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1c\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\"m\n" +
 	"\aContent\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\fR\tmessageId\x12\x17\n" +
@@ -499,14 +860,40 @@ const file_qpc_v1_content_proto_rawDesc = "" +
 	"\x11AccountCredential\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\fR\taccountId\x12,\n" +
-	"\x12account_public_key\x18\x02 \x01(\fR\x10accountPublicKey\"\xc9\x01\n" +
-	"\fFirstContact\x12\x18\n" +
-	"\awelcome\x18\x01 \x01(\fR\awelcome\x12&\n" +
-	"\x0fkey_package_ref\x18\x02 \x01(\fR\rkeyPackageRef\x12-\n" +
-	"\x12sender_certificate\x18\x03 \x01(\fR\x11senderCertificate\x12)\n" +
-	"\x10sender_signature\x18\x04 \x01(\fR\x0fsenderSignature\x12\x1d\n" +
+	"\x12account_public_key\x18\x02 \x01(\fR\x10accountPublicKey\"\x9b\x01\n" +
+	"\fFirstContact\x12\x12\n" +
+	"\x04body\x18\x01 \x01(\fR\x04body\x12-\n" +
+	"\x12sender_certificate\x18\x02 \x01(\fR\x11senderCertificate\x12)\n" +
+	"\x10sender_signature\x18\x03 \x01(\fR\x0fsenderSignature\x12\x1d\n" +
 	"\n" +
-	"expires_at\x18\x05 \x01(\x04R\texpiresAtB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
+	"expires_at\x18\x04 \x01(\x04R\texpiresAt\"\xc8\x01\n" +
+	"\vContactBody\x124\n" +
+	"\n" +
+	"invitation\x18\x01 \x01(\v2\x12.qpc.v1.InvitationH\x00R\n" +
+	"invitation\x12>\n" +
+	"\x0erejoin_request\x18\x02 \x01(\v2\x15.qpc.v1.RejoinRequestH\x00R\rrejoinRequest\x12;\n" +
+	"\rrejoin_answer\x18\x03 \x01(\v2\x14.qpc.v1.RejoinAnswerH\x00R\frejoinAnswerB\x06\n" +
+	"\x04body\"N\n" +
+	"\n" +
+	"Invitation\x12\x18\n" +
+	"\awelcome\x18\x01 \x01(\fR\awelcome\x12&\n" +
+	"\x0fkey_package_ref\x18\x02 \x01(\fR\rkeyPackageRef\"M\n" +
+	"\rRejoinRequest\x12\x1d\n" +
+	"\n" +
+	"channel_id\x18\x01 \x01(\fR\tchannelId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\fR\trequestId\"\xc3\x01\n" +
+	"\fRejoinAnswer\x12\x1d\n" +
+	"\n" +
+	"channel_id\x18\x01 \x01(\fR\tchannelId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\fR\trequestId\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x1d\n" +
+	"\n" +
+	"group_info\x18\x04 \x01(\fR\tgroupInfo\x12!\n" +
+	"\fchannel_seed\x18\x05 \x01(\fR\vchannelSeed\x12\x1d\n" +
+	"\n" +
+	"rejoin_key\x18\x06 \x01(\fR\trejoinKeyB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
 
 var (
 	file_qpc_v1_content_proto_rawDescOnce sync.Once
@@ -521,24 +908,32 @@ func file_qpc_v1_content_proto_rawDescGZIP() []byte {
 }
 
 var file_qpc_v1_content_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_qpc_v1_content_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_qpc_v1_content_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_qpc_v1_content_proto_goTypes = []any{
 	(GroupState_Kind)(0),      // 0: qpc.v1.GroupState.Kind
-	(*Content)(nil),           // 1: qpc.v1.Content
-	(*Text)(nil),              // 2: qpc.v1.Text
-	(*GroupState)(nil),        // 3: qpc.v1.GroupState
-	(*LeafState)(nil),         // 4: qpc.v1.LeafState
-	(*AccountCredential)(nil), // 5: qpc.v1.AccountCredential
-	(*FirstContact)(nil),      // 6: qpc.v1.FirstContact
+	(*FrankedContent)(nil),    // 1: qpc.v1.FrankedContent
+	(*Content)(nil),           // 2: qpc.v1.Content
+	(*Text)(nil),              // 3: qpc.v1.Text
+	(*GroupState)(nil),        // 4: qpc.v1.GroupState
+	(*LeafState)(nil),         // 5: qpc.v1.LeafState
+	(*AccountCredential)(nil), // 6: qpc.v1.AccountCredential
+	(*FirstContact)(nil),      // 7: qpc.v1.FirstContact
+	(*ContactBody)(nil),       // 8: qpc.v1.ContactBody
+	(*Invitation)(nil),        // 9: qpc.v1.Invitation
+	(*RejoinRequest)(nil),     // 10: qpc.v1.RejoinRequest
+	(*RejoinAnswer)(nil),      // 11: qpc.v1.RejoinAnswer
 }
 var file_qpc_v1_content_proto_depIdxs = []int32{
-	2, // 0: qpc.v1.Content.text:type_name -> qpc.v1.Text
-	0, // 1: qpc.v1.GroupState.kind:type_name -> qpc.v1.GroupState.Kind
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	3,  // 0: qpc.v1.Content.text:type_name -> qpc.v1.Text
+	0,  // 1: qpc.v1.GroupState.kind:type_name -> qpc.v1.GroupState.Kind
+	9,  // 2: qpc.v1.ContactBody.invitation:type_name -> qpc.v1.Invitation
+	10, // 3: qpc.v1.ContactBody.rejoin_request:type_name -> qpc.v1.RejoinRequest
+	11, // 4: qpc.v1.ContactBody.rejoin_answer:type_name -> qpc.v1.RejoinAnswer
+	5,  // [5:5] is the sub-list for method output_type
+	5,  // [5:5] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_qpc_v1_content_proto_init() }
@@ -546,8 +941,13 @@ func file_qpc_v1_content_proto_init() {
 	if File_qpc_v1_content_proto != nil {
 		return
 	}
-	file_qpc_v1_content_proto_msgTypes[0].OneofWrappers = []any{
+	file_qpc_v1_content_proto_msgTypes[1].OneofWrappers = []any{
 		(*Content_Text)(nil),
+	}
+	file_qpc_v1_content_proto_msgTypes[7].OneofWrappers = []any{
+		(*ContactBody_Invitation)(nil),
+		(*ContactBody_RejoinRequest)(nil),
+		(*ContactBody_RejoinAnswer)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -555,7 +955,7 @@ func file_qpc_v1_content_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_qpc_v1_content_proto_rawDesc), len(file_qpc_v1_content_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

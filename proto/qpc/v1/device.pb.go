@@ -478,6 +478,189 @@ func (*RevokeDeviceResponse) Descriptor() ([]byte, []int) {
 	return file_qpc_v1_device_proto_rawDescGZIP(), []int{8}
 }
 
+// RegisterPushRequest is a Web Push subscription (RFC 8030), as a UnifiedPush
+// distributor or a browser gives it.
+type RegisterPushRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An https URL of at most 1024 bytes.
+	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// The device's P-256 public key for RFC 8291, uncompressed, 65 bytes.
+	P256Dh []byte `protobuf:"bytes,2,opt,name=p256dh,proto3" json:"p256dh,omitempty"`
+	// The shared secret for RFC 8291, 16 bytes.
+	Auth          []byte `protobuf:"bytes,3,opt,name=auth,proto3" json:"auth,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterPushRequest) Reset() {
+	*x = RegisterPushRequest{}
+	mi := &file_qpc_v1_device_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterPushRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterPushRequest) ProtoMessage() {}
+
+func (x *RegisterPushRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_device_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterPushRequest.ProtoReflect.Descriptor instead.
+func (*RegisterPushRequest) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_device_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RegisterPushRequest) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *RegisterPushRequest) GetP256Dh() []byte {
+	if x != nil {
+		return x.P256Dh
+	}
+	return nil
+}
+
+func (x *RegisterPushRequest) GetAuth() []byte {
+	if x != nil {
+		return x.Auth
+	}
+	return nil
+}
+
+type RegisterPushResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key with which the server signs at the push service (RFC 8292): P-256,
+	// uncompressed, 65 bytes. InfoResponse has it too.
+	PushKey       []byte `protobuf:"bytes,1,opt,name=push_key,json=pushKey,proto3" json:"push_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterPushResponse) Reset() {
+	*x = RegisterPushResponse{}
+	mi := &file_qpc_v1_device_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterPushResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterPushResponse) ProtoMessage() {}
+
+func (x *RegisterPushResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_device_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterPushResponse.ProtoReflect.Descriptor instead.
+func (*RegisterPushResponse) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_device_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RegisterPushResponse) GetPushKey() []byte {
+	if x != nil {
+		return x.PushKey
+	}
+	return nil
+}
+
+type UnregisterPushRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnregisterPushRequest) Reset() {
+	*x = UnregisterPushRequest{}
+	mi := &file_qpc_v1_device_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnregisterPushRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnregisterPushRequest) ProtoMessage() {}
+
+func (x *UnregisterPushRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_device_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnregisterPushRequest.ProtoReflect.Descriptor instead.
+func (*UnregisterPushRequest) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_device_proto_rawDescGZIP(), []int{11}
+}
+
+type UnregisterPushResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnregisterPushResponse) Reset() {
+	*x = UnregisterPushResponse{}
+	mi := &file_qpc_v1_device_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnregisterPushResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnregisterPushResponse) ProtoMessage() {}
+
+func (x *UnregisterPushResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_device_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnregisterPushResponse.ProtoReflect.Descriptor instead.
+func (*UnregisterPushResponse) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_device_proto_rawDescGZIP(), []int{12}
+}
+
 var File_qpc_v1_device_proto protoreflect.FileDescriptor
 
 const file_qpc_v1_device_proto_rawDesc = "" +
@@ -509,11 +692,21 @@ const file_qpc_v1_device_proto_rawDesc = "" +
 	"\fenrolled_day\x18\x03 \x01(\x04R\venrolledDay\"2\n" +
 	"\x13RevokeDeviceRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\fR\bdeviceId\"\x16\n" +
-	"\x14RevokeDeviceResponse2\xa9\x02\n" +
+	"\x14RevokeDeviceResponse\"]\n" +
+	"\x13RegisterPushRequest\x12\x1a\n" +
+	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12\x16\n" +
+	"\x06p256dh\x18\x02 \x01(\fR\x06p256dh\x12\x12\n" +
+	"\x04auth\x18\x03 \x01(\fR\x04auth\"1\n" +
+	"\x14RegisterPushResponse\x12\x19\n" +
+	"\bpush_key\x18\x01 \x01(\fR\apushKey\"\x17\n" +
+	"\x15UnregisterPushRequest\"\x18\n" +
+	"\x16UnregisterPushResponse2\xf4\x03\n" +
 	"\rDeviceService\x12_\n" +
 	"\vEnrolDevice\x12\x1a.qpc.v1.EnrolDeviceRequest\x1a\x1b.qpc.v1.EnrolDeviceResponse\"\x17\x88\xb5\x18\x81\x06\x90\xb5\x18\x01\x98\xb5\x18\x04\xa0\xb5\x18\x80\x80\x01\xa8\xb5\x18\x01\x12Y\n" +
 	"\vListDevices\x12\x1a.qpc.v1.ListDevicesRequest\x1a\x1b.qpc.v1.ListDevicesResponse\"\x11\x88\xb5\x18\x82\x06\x90\xb5\x18\x01\x98\xb5\x18\x04\xa8\xb5\x18\x01\x12\\\n" +
-	"\fRevokeDevice\x12\x1b.qpc.v1.RevokeDeviceRequest\x1a\x1c.qpc.v1.RevokeDeviceResponse\"\x11\x88\xb5\x18\x83\x06\x90\xb5\x18\x01\x98\xb5\x18\x04\xa8\xb5\x18\x01B Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
+	"\fRevokeDevice\x12\x1b.qpc.v1.RevokeDeviceRequest\x1a\x1c.qpc.v1.RevokeDeviceResponse\"\x11\x88\xb5\x18\x83\x06\x90\xb5\x18\x01\x98\xb5\x18\x04\xa8\xb5\x18\x01\x12a\n" +
+	"\fRegisterPush\x12\x1b.qpc.v1.RegisterPushRequest\x1a\x1c.qpc.v1.RegisterPushResponse\"\x16\x88\xb5\x18\x84\x06\x90\xb5\x18\x01\x98\xb5\x18\x04\xa0\xb5\x18\x80 \xa8\xb5\x18\x01\x12f\n" +
+	"\x0eUnregisterPush\x12\x1d.qpc.v1.UnregisterPushRequest\x1a\x1e.qpc.v1.UnregisterPushResponse\"\x15\x88\xb5\x18\x85\x06\x90\xb5\x18\x01\x98\xb5\x18\x04\xa0\xb5\x18@\xa8\xb5\x18\x01B Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
 
 var (
 	file_qpc_v1_device_proto_rawDescOnce sync.Once
@@ -527,7 +720,7 @@ func file_qpc_v1_device_proto_rawDescGZIP() []byte {
 	return file_qpc_v1_device_proto_rawDescData
 }
 
-var file_qpc_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_qpc_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_qpc_v1_device_proto_goTypes = []any{
 	(*SignedDeviceCertificate)(nil), // 0: qpc.v1.SignedDeviceCertificate
 	(*DeviceCertificate)(nil),       // 1: qpc.v1.DeviceCertificate
@@ -538,20 +731,28 @@ var file_qpc_v1_device_proto_goTypes = []any{
 	(*Device)(nil),                  // 6: qpc.v1.Device
 	(*RevokeDeviceRequest)(nil),     // 7: qpc.v1.RevokeDeviceRequest
 	(*RevokeDeviceResponse)(nil),    // 8: qpc.v1.RevokeDeviceResponse
+	(*RegisterPushRequest)(nil),     // 9: qpc.v1.RegisterPushRequest
+	(*RegisterPushResponse)(nil),    // 10: qpc.v1.RegisterPushResponse
+	(*UnregisterPushRequest)(nil),   // 11: qpc.v1.UnregisterPushRequest
+	(*UnregisterPushResponse)(nil),  // 12: qpc.v1.UnregisterPushResponse
 }
 var file_qpc_v1_device_proto_depIdxs = []int32{
-	6, // 0: qpc.v1.ListDevicesResponse.devices:type_name -> qpc.v1.Device
-	2, // 1: qpc.v1.DeviceService.EnrolDevice:input_type -> qpc.v1.EnrolDeviceRequest
-	4, // 2: qpc.v1.DeviceService.ListDevices:input_type -> qpc.v1.ListDevicesRequest
-	7, // 3: qpc.v1.DeviceService.RevokeDevice:input_type -> qpc.v1.RevokeDeviceRequest
-	3, // 4: qpc.v1.DeviceService.EnrolDevice:output_type -> qpc.v1.EnrolDeviceResponse
-	5, // 5: qpc.v1.DeviceService.ListDevices:output_type -> qpc.v1.ListDevicesResponse
-	8, // 6: qpc.v1.DeviceService.RevokeDevice:output_type -> qpc.v1.RevokeDeviceResponse
-	4, // [4:7] is the sub-list for method output_type
-	1, // [1:4] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	6,  // 0: qpc.v1.ListDevicesResponse.devices:type_name -> qpc.v1.Device
+	2,  // 1: qpc.v1.DeviceService.EnrolDevice:input_type -> qpc.v1.EnrolDeviceRequest
+	4,  // 2: qpc.v1.DeviceService.ListDevices:input_type -> qpc.v1.ListDevicesRequest
+	7,  // 3: qpc.v1.DeviceService.RevokeDevice:input_type -> qpc.v1.RevokeDeviceRequest
+	9,  // 4: qpc.v1.DeviceService.RegisterPush:input_type -> qpc.v1.RegisterPushRequest
+	11, // 5: qpc.v1.DeviceService.UnregisterPush:input_type -> qpc.v1.UnregisterPushRequest
+	3,  // 6: qpc.v1.DeviceService.EnrolDevice:output_type -> qpc.v1.EnrolDeviceResponse
+	5,  // 7: qpc.v1.DeviceService.ListDevices:output_type -> qpc.v1.ListDevicesResponse
+	8,  // 8: qpc.v1.DeviceService.RevokeDevice:output_type -> qpc.v1.RevokeDeviceResponse
+	10, // 9: qpc.v1.DeviceService.RegisterPush:output_type -> qpc.v1.RegisterPushResponse
+	12, // 10: qpc.v1.DeviceService.UnregisterPush:output_type -> qpc.v1.UnregisterPushResponse
+	6,  // [6:11] is the sub-list for method output_type
+	1,  // [1:6] is the sub-list for method input_type
+	1,  // [1:1] is the sub-list for extension type_name
+	1,  // [1:1] is the sub-list for extension extendee
+	0,  // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_qpc_v1_device_proto_init() }
@@ -566,7 +767,7 @@ func file_qpc_v1_device_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_qpc_v1_device_proto_rawDesc), len(file_qpc_v1_device_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

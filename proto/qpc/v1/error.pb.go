@@ -98,48 +98,120 @@ const (
 	ErrorCode_ERROR_CODE_BLOB_HASH_MISMATCH ErrorCode = 65
 	// The server's store of blobs fails, or is full; what it acknowledged is kept. Try again later.
 	ErrorCode_ERROR_CODE_BLOB_STORAGE ErrorCode = 66
+	// The present password was not proved. Nothing was changed.
+	ErrorCode_ERROR_CODE_PASSWORD_WRONG ErrorCode = 70
+	// Somebody has changed the password, or the recovery code, in the middle of this exchange. Begin again.
+	ErrorCode_ERROR_CODE_ACCOUNT_CHANGED ErrorCode = 71
+	// The account key's signature does not verify for this connection. Nothing was changed.
+	ErrorCode_ERROR_CODE_ACCOUNT_PROOF ErrorCode = 72
+	// Another device has stored a vault; vault_version says which. Read it, and try again on top of it.
+	ErrorCode_ERROR_CODE_VAULT_CONFLICT ErrorCode = 73
+	// Recovery: unknown name, no recovery code, or a wrong one. One code for all.
+	ErrorCode_ERROR_CODE_RECOVERY_FAILED ErrorCode = 74
+	// Recovery: too many wrong codes for this name today; retry_after_ms says when the next day begins.
+	ErrorCode_ERROR_CODE_RECOVERY_LOCKED ErrorCode = 75
+	// The account is banned; retry_after_ms says when the ban ends, 0 where it has no end.
+	ErrorCode_ERROR_CODE_ACCOUNT_BANNED ErrorCode = 80
+	// A report does not prove that an account of this server sent the content.
+	ErrorCode_ERROR_CODE_REPORT_INVALID ErrorCode = 81
+	// The account has reported as much as it may today; retry_after_ms says when the next day begins.
+	ErrorCode_ERROR_CODE_REPORT_QUOTA ErrorCode = 82
+	// No such report: it was never made, or has expired.
+	ErrorCode_ERROR_CODE_UNKNOWN_REPORT ErrorCode = 83
+	// The account's role does not allow this.
+	ErrorCode_ERROR_CODE_ROLE_REQUIRED ErrorCode = 84
+	// Without this account the server would have no administrator.
+	ErrorCode_ERROR_CODE_LAST_ADMIN ErrorCode = 85
+	// This server wakes nobody through push services.
+	ErrorCode_ERROR_CODE_PUSH_DISABLED ErrorCode = 90
+	// The registration is not one that the server can use: an endpoint that is no https URL, or keys of another kind.
+	ErrorCode_ERROR_CODE_PUSH_INVALID ErrorCode = 91
+	// The record is malformed, out of its time, or not made with the key that it names.
+	ErrorCode_ERROR_CODE_ENDPOINT_INVALID ErrorCode = 92
+	// A later record of the same server is known.
+	ErrorCode_ERROR_CODE_ENDPOINT_STALE ErrorCode = 93
+	// This server keeps no more records, of all or of the caller's network.
+	ErrorCode_ERROR_CODE_ENDPOINTS_FULL ErrorCode = 94
+	// Nobody with this pin has left word, or not lately.
+	ErrorCode_ERROR_CODE_UNKNOWN_ENDPOINT ErrorCode = 95
+	// BatchPost: an earlier post of the batch to the same channel failed. Send it again.
+	ErrorCode_ERROR_CODE_NOT_TRIED ErrorCode = 96
+	// A token is malformed, or was not made by this server.
+	ErrorCode_ERROR_CODE_TOKEN_INVALID ErrorCode = 100
+	// The key of a token, or the one that the caller expects, is not in use any more, or not yet. Ask for new ones.
+	ErrorCode_ERROR_CODE_TOKEN_KEY ErrorCode = 101
+	// A token was spent before. Use another.
+	ErrorCode_ERROR_CODE_TOKEN_SPENT ErrorCode = 102
+	// The account has had as many tokens as it may today; retry_after_ms says when the next day begins.
+	ErrorCode_ERROR_CODE_TOKEN_QUOTA ErrorCode = 103
+	// There are fewer tokens than invitations.
+	ErrorCode_ERROR_CODE_TOKEN_MISSING ErrorCode = 104
 )
 
 // Enum value maps for ErrorCode.
 var (
 	ErrorCode_name = map[int32]string{
-		0:  "ERROR_CODE_UNSPECIFIED",
-		1:  "ERROR_CODE_INTERNAL",
-		2:  "ERROR_CODE_UNKNOWN_METHOD",
-		3:  "ERROR_CODE_MALFORMED",
-		4:  "ERROR_CODE_TOO_LARGE",
-		5:  "ERROR_CODE_WRONG_CONNECTION",
-		6:  "ERROR_CODE_RATE_LIMITED",
-		7:  "ERROR_CODE_UNAVAILABLE",
-		20: "ERROR_CODE_NAME_TAKEN",
-		21: "ERROR_CODE_NAME_INVALID",
-		22: "ERROR_CODE_INVITE_REQUIRED",
-		23: "ERROR_CODE_INVITE_INVALID",
-		24: "ERROR_CODE_INVITE_EXPIRED",
-		25: "ERROR_CODE_REGISTRATION_CLOSED",
-		30: "ERROR_CODE_LOGIN_FAILED",
-		31: "ERROR_CODE_NO_EXCHANGE",
-		32: "ERROR_CODE_DEVICE_REFUSED",
-		33: "ERROR_CODE_DEVICE_REVOKED",
-		34: "ERROR_CODE_CERTIFICATE_INVALID",
-		35: "ERROR_CODE_TOO_MANY_DEVICES",
-		40: "ERROR_CODE_UNKNOWN_ACCOUNT",
-		41: "ERROR_CODE_KEY_PACKAGE_INVALID",
-		42: "ERROR_CODE_NO_KEY_PACKAGE",
-		50: "ERROR_CODE_UNKNOWN_CHANNEL",
-		51: "ERROR_CODE_CHANNEL_EXISTS",
-		52: "ERROR_CODE_STALE_EPOCH",
-		53: "ERROR_CODE_BAD_SIGNATURE",
-		54: "ERROR_CODE_ADDRESS_INVALID",
-		55: "ERROR_CODE_QUEUE_FULL",
-		56: "ERROR_CODE_CHANNEL_FULL",
-		60: "ERROR_CODE_UNKNOWN_BLOB",
-		61: "ERROR_CODE_BLOB_TOO_LARGE",
-		62: "ERROR_CODE_BLOB_QUOTA",
-		63: "ERROR_CODE_BLOB_CONFLICT",
-		64: "ERROR_CODE_BLOB_INCOMPLETE",
-		65: "ERROR_CODE_BLOB_HASH_MISMATCH",
-		66: "ERROR_CODE_BLOB_STORAGE",
+		0:   "ERROR_CODE_UNSPECIFIED",
+		1:   "ERROR_CODE_INTERNAL",
+		2:   "ERROR_CODE_UNKNOWN_METHOD",
+		3:   "ERROR_CODE_MALFORMED",
+		4:   "ERROR_CODE_TOO_LARGE",
+		5:   "ERROR_CODE_WRONG_CONNECTION",
+		6:   "ERROR_CODE_RATE_LIMITED",
+		7:   "ERROR_CODE_UNAVAILABLE",
+		20:  "ERROR_CODE_NAME_TAKEN",
+		21:  "ERROR_CODE_NAME_INVALID",
+		22:  "ERROR_CODE_INVITE_REQUIRED",
+		23:  "ERROR_CODE_INVITE_INVALID",
+		24:  "ERROR_CODE_INVITE_EXPIRED",
+		25:  "ERROR_CODE_REGISTRATION_CLOSED",
+		30:  "ERROR_CODE_LOGIN_FAILED",
+		31:  "ERROR_CODE_NO_EXCHANGE",
+		32:  "ERROR_CODE_DEVICE_REFUSED",
+		33:  "ERROR_CODE_DEVICE_REVOKED",
+		34:  "ERROR_CODE_CERTIFICATE_INVALID",
+		35:  "ERROR_CODE_TOO_MANY_DEVICES",
+		40:  "ERROR_CODE_UNKNOWN_ACCOUNT",
+		41:  "ERROR_CODE_KEY_PACKAGE_INVALID",
+		42:  "ERROR_CODE_NO_KEY_PACKAGE",
+		50:  "ERROR_CODE_UNKNOWN_CHANNEL",
+		51:  "ERROR_CODE_CHANNEL_EXISTS",
+		52:  "ERROR_CODE_STALE_EPOCH",
+		53:  "ERROR_CODE_BAD_SIGNATURE",
+		54:  "ERROR_CODE_ADDRESS_INVALID",
+		55:  "ERROR_CODE_QUEUE_FULL",
+		56:  "ERROR_CODE_CHANNEL_FULL",
+		60:  "ERROR_CODE_UNKNOWN_BLOB",
+		61:  "ERROR_CODE_BLOB_TOO_LARGE",
+		62:  "ERROR_CODE_BLOB_QUOTA",
+		63:  "ERROR_CODE_BLOB_CONFLICT",
+		64:  "ERROR_CODE_BLOB_INCOMPLETE",
+		65:  "ERROR_CODE_BLOB_HASH_MISMATCH",
+		66:  "ERROR_CODE_BLOB_STORAGE",
+		70:  "ERROR_CODE_PASSWORD_WRONG",
+		71:  "ERROR_CODE_ACCOUNT_CHANGED",
+		72:  "ERROR_CODE_ACCOUNT_PROOF",
+		73:  "ERROR_CODE_VAULT_CONFLICT",
+		74:  "ERROR_CODE_RECOVERY_FAILED",
+		75:  "ERROR_CODE_RECOVERY_LOCKED",
+		80:  "ERROR_CODE_ACCOUNT_BANNED",
+		81:  "ERROR_CODE_REPORT_INVALID",
+		82:  "ERROR_CODE_REPORT_QUOTA",
+		83:  "ERROR_CODE_UNKNOWN_REPORT",
+		84:  "ERROR_CODE_ROLE_REQUIRED",
+		85:  "ERROR_CODE_LAST_ADMIN",
+		90:  "ERROR_CODE_PUSH_DISABLED",
+		91:  "ERROR_CODE_PUSH_INVALID",
+		92:  "ERROR_CODE_ENDPOINT_INVALID",
+		93:  "ERROR_CODE_ENDPOINT_STALE",
+		94:  "ERROR_CODE_ENDPOINTS_FULL",
+		95:  "ERROR_CODE_UNKNOWN_ENDPOINT",
+		96:  "ERROR_CODE_NOT_TRIED",
+		100: "ERROR_CODE_TOKEN_INVALID",
+		101: "ERROR_CODE_TOKEN_KEY",
+		102: "ERROR_CODE_TOKEN_SPENT",
+		103: "ERROR_CODE_TOKEN_QUOTA",
+		104: "ERROR_CODE_TOKEN_MISSING",
 	}
 	ErrorCode_value = map[string]int32{
 		"ERROR_CODE_UNSPECIFIED":         0,
@@ -179,6 +251,30 @@ var (
 		"ERROR_CODE_BLOB_INCOMPLETE":     64,
 		"ERROR_CODE_BLOB_HASH_MISMATCH":  65,
 		"ERROR_CODE_BLOB_STORAGE":        66,
+		"ERROR_CODE_PASSWORD_WRONG":      70,
+		"ERROR_CODE_ACCOUNT_CHANGED":     71,
+		"ERROR_CODE_ACCOUNT_PROOF":       72,
+		"ERROR_CODE_VAULT_CONFLICT":      73,
+		"ERROR_CODE_RECOVERY_FAILED":     74,
+		"ERROR_CODE_RECOVERY_LOCKED":     75,
+		"ERROR_CODE_ACCOUNT_BANNED":      80,
+		"ERROR_CODE_REPORT_INVALID":      81,
+		"ERROR_CODE_REPORT_QUOTA":        82,
+		"ERROR_CODE_UNKNOWN_REPORT":      83,
+		"ERROR_CODE_ROLE_REQUIRED":       84,
+		"ERROR_CODE_LAST_ADMIN":          85,
+		"ERROR_CODE_PUSH_DISABLED":       90,
+		"ERROR_CODE_PUSH_INVALID":        91,
+		"ERROR_CODE_ENDPOINT_INVALID":    92,
+		"ERROR_CODE_ENDPOINT_STALE":      93,
+		"ERROR_CODE_ENDPOINTS_FULL":      94,
+		"ERROR_CODE_UNKNOWN_ENDPOINT":    95,
+		"ERROR_CODE_NOT_TRIED":           96,
+		"ERROR_CODE_TOKEN_INVALID":       100,
+		"ERROR_CODE_TOKEN_KEY":           101,
+		"ERROR_CODE_TOKEN_SPENT":         102,
+		"ERROR_CODE_TOKEN_QUOTA":         103,
+		"ERROR_CODE_TOKEN_MISSING":       104,
 	}
 )
 
@@ -218,7 +314,9 @@ type Error struct {
 	// When to try again, in milliseconds; 0 where it does not apply.
 	RetryAfterMs uint64 `protobuf:"varint,3,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
 	// For STALE_EPOCH.
-	StaleEpoch    *StaleEpoch `protobuf:"bytes,4,opt,name=stale_epoch,json=staleEpoch,proto3" json:"stale_epoch,omitempty"`
+	StaleEpoch *StaleEpoch `protobuf:"bytes,4,opt,name=stale_epoch,json=staleEpoch,proto3" json:"stale_epoch,omitempty"`
+	// For VAULT_CONFLICT: the version that is there.
+	VaultVersion  uint64 `protobuf:"varint,5,opt,name=vault_version,json=vaultVersion,proto3" json:"vault_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,6 +379,13 @@ func (x *Error) GetStaleEpoch() *StaleEpoch {
 	return nil
 }
 
+func (x *Error) GetVaultVersion() uint64 {
+	if x != nil {
+		return x.VaultVersion
+	}
+	return 0
+}
+
 // StaleEpoch tells the loser of a race where the channel stands.
 type StaleEpoch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -341,17 +446,18 @@ var File_qpc_v1_error_proto protoreflect.FileDescriptor
 
 const file_qpc_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x12qpc/v1/error.proto\x12\x06qpc.v1\"\xa3\x01\n" +
+	"\x12qpc/v1/error.proto\x12\x06qpc.v1\"\xc8\x01\n" +
 	"\x05Error\x12%\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x11.qpc.v1.ErrorCodeR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12$\n" +
 	"\x0eretry_after_ms\x18\x03 \x01(\x04R\fretryAfterMs\x123\n" +
 	"\vstale_epoch\x18\x04 \x01(\v2\x12.qpc.v1.StaleEpochR\n" +
-	"staleEpoch\"W\n" +
+	"staleEpoch\x12#\n" +
+	"\rvault_version\x18\x05 \x01(\x04R\fvaultVersion\"W\n" +
 	"\n" +
 	"StaleEpoch\x12#\n" +
 	"\rcurrent_epoch\x18\x01 \x01(\x04R\fcurrentEpoch\x12$\n" +
-	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\xec\b\n" +
+	"\x0ewinner_item_id\x18\x02 \x01(\fR\fwinnerItemId*\xbe\x0e\n" +
 	"\tErrorCode\x12\x1a\n" +
 	"\x16ERROR_CODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ERROR_CODE_INTERNAL\x10\x01\x12\x1d\n" +
@@ -389,7 +495,31 @@ const file_qpc_v1_error_proto_rawDesc = "" +
 	"\x18ERROR_CODE_BLOB_CONFLICT\x10?\x12\x1e\n" +
 	"\x1aERROR_CODE_BLOB_INCOMPLETE\x10@\x12!\n" +
 	"\x1dERROR_CODE_BLOB_HASH_MISMATCH\x10A\x12\x1b\n" +
-	"\x17ERROR_CODE_BLOB_STORAGE\x10BB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
+	"\x17ERROR_CODE_BLOB_STORAGE\x10B\x12\x1d\n" +
+	"\x19ERROR_CODE_PASSWORD_WRONG\x10F\x12\x1e\n" +
+	"\x1aERROR_CODE_ACCOUNT_CHANGED\x10G\x12\x1c\n" +
+	"\x18ERROR_CODE_ACCOUNT_PROOF\x10H\x12\x1d\n" +
+	"\x19ERROR_CODE_VAULT_CONFLICT\x10I\x12\x1e\n" +
+	"\x1aERROR_CODE_RECOVERY_FAILED\x10J\x12\x1e\n" +
+	"\x1aERROR_CODE_RECOVERY_LOCKED\x10K\x12\x1d\n" +
+	"\x19ERROR_CODE_ACCOUNT_BANNED\x10P\x12\x1d\n" +
+	"\x19ERROR_CODE_REPORT_INVALID\x10Q\x12\x1b\n" +
+	"\x17ERROR_CODE_REPORT_QUOTA\x10R\x12\x1d\n" +
+	"\x19ERROR_CODE_UNKNOWN_REPORT\x10S\x12\x1c\n" +
+	"\x18ERROR_CODE_ROLE_REQUIRED\x10T\x12\x19\n" +
+	"\x15ERROR_CODE_LAST_ADMIN\x10U\x12\x1c\n" +
+	"\x18ERROR_CODE_PUSH_DISABLED\x10Z\x12\x1b\n" +
+	"\x17ERROR_CODE_PUSH_INVALID\x10[\x12\x1f\n" +
+	"\x1bERROR_CODE_ENDPOINT_INVALID\x10\\\x12\x1d\n" +
+	"\x19ERROR_CODE_ENDPOINT_STALE\x10]\x12\x1d\n" +
+	"\x19ERROR_CODE_ENDPOINTS_FULL\x10^\x12\x1f\n" +
+	"\x1bERROR_CODE_UNKNOWN_ENDPOINT\x10_\x12\x18\n" +
+	"\x14ERROR_CODE_NOT_TRIED\x10`\x12\x1c\n" +
+	"\x18ERROR_CODE_TOKEN_INVALID\x10d\x12\x18\n" +
+	"\x14ERROR_CODE_TOKEN_KEY\x10e\x12\x1a\n" +
+	"\x16ERROR_CODE_TOKEN_SPENT\x10f\x12\x1a\n" +
+	"\x16ERROR_CODE_TOKEN_QUOTA\x10g\x12\x1c\n" +
+	"\x18ERROR_CODE_TOKEN_MISSING\x10hB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
 
 var (
 	file_qpc_v1_error_proto_rawDescOnce sync.Once

@@ -511,6 +511,112 @@ func (*UploadHybridKeyResponse) Descriptor() ([]byte, []int) {
 	return file_qpc_v1_keys_proto_rawDescGZIP(), []int{9}
 }
 
+type FetchHybridKeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AccountId     []byte                 `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	DeviceId      []byte                 `protobuf:"bytes,2,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchHybridKeyRequest) Reset() {
+	*x = FetchHybridKeyRequest{}
+	mi := &file_qpc_v1_keys_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchHybridKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchHybridKeyRequest) ProtoMessage() {}
+
+func (x *FetchHybridKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_keys_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchHybridKeyRequest.ProtoReflect.Descriptor instead.
+func (*FetchHybridKeyRequest) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_keys_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *FetchHybridKeyRequest) GetAccountId() []byte {
+	if x != nil {
+		return x.AccountId
+	}
+	return nil
+}
+
+func (x *FetchHybridKeyRequest) GetDeviceId() []byte {
+	if x != nil {
+		return x.DeviceId
+	}
+	return nil
+}
+
+type FetchHybridKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A serialised SignedHybridKey.
+	HybridKey []byte `protobuf:"bytes,1,opt,name=hybrid_key,json=hybridKey,proto3" json:"hybrid_key,omitempty"`
+	// A serialised SignedDeviceCertificate.
+	DeviceCertificate []byte `protobuf:"bytes,2,opt,name=device_certificate,json=deviceCertificate,proto3" json:"device_certificate,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *FetchHybridKeyResponse) Reset() {
+	*x = FetchHybridKeyResponse{}
+	mi := &file_qpc_v1_keys_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchHybridKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchHybridKeyResponse) ProtoMessage() {}
+
+func (x *FetchHybridKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_keys_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchHybridKeyResponse.ProtoReflect.Descriptor instead.
+func (*FetchHybridKeyResponse) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_keys_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *FetchHybridKeyResponse) GetHybridKey() []byte {
+	if x != nil {
+		return x.HybridKey
+	}
+	return nil
+}
+
+func (x *FetchHybridKeyResponse) GetDeviceCertificate() []byte {
+	if x != nil {
+		return x.DeviceCertificate
+	}
+	return nil
+}
+
 var File_qpc_v1_keys_proto protoreflect.FileDescriptor
 
 const file_qpc_v1_keys_proto_rawDesc = "" +
@@ -548,12 +654,21 @@ const file_qpc_v1_keys_proto_rawDesc = "" +
 	"\x16UploadHybridKeyRequest\x12\x1d\n" +
 	"\n" +
 	"hybrid_key\x18\x01 \x01(\fR\thybridKey\"\x19\n" +
-	"\x17UploadHybridKeyResponse2\xae\x03\n" +
+	"\x17UploadHybridKeyResponse\"S\n" +
+	"\x15FetchHybridKeyRequest\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\fR\taccountId\x12\x1b\n" +
+	"\tdevice_id\x18\x02 \x01(\fR\bdeviceId\"f\n" +
+	"\x16FetchHybridKeyResponse\x12\x1d\n" +
+	"\n" +
+	"hybrid_key\x18\x01 \x01(\fR\thybridKey\x12-\n" +
+	"\x12device_certificate\x18\x02 \x01(\fR\x11deviceCertificate2\x97\x04\n" +
 	"\vKeysService\x12k\n" +
 	"\x11UploadKeyPackages\x12 .qpc.v1.UploadKeyPackagesRequest\x1a!.qpc.v1.UploadKeyPackagesResponse\"\x11\x88\xb5\x18\x81\b\x90\xb5\x18\x01\x98\xb5\x18\x04\xa8\xb5\x18\x01\x12h\n" +
 	"\x10CountKeyPackages\x12\x1f.qpc.v1.CountKeyPackagesRequest\x1a .qpc.v1.CountKeyPackagesResponse\"\x11\x88\xb5\x18\x82\b\x90\xb5\x18\x01\x98\xb5\x18\x04\xa8\xb5\x18\x01\x12a\n" +
 	"\x0fFetchKeyPackage\x12\x1e.qpc.v1.FetchKeyPackageRequest\x1a\x1f.qpc.v1.FetchKeyPackageResponse\"\r\x88\xb5\x18\x83\b\x90\xb5\x18\x02\x98\xb5\x18\x02\x12e\n" +
-	"\x0fUploadHybridKey\x12\x1e.qpc.v1.UploadHybridKeyRequest\x1a\x1f.qpc.v1.UploadHybridKeyResponse\"\x11\x88\xb5\x18\x84\b\x90\xb5\x18\x01\x98\xb5\x18\x04\xa8\xb5\x18\x01B Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
+	"\x0fUploadHybridKey\x12\x1e.qpc.v1.UploadHybridKeyRequest\x1a\x1f.qpc.v1.UploadHybridKeyResponse\"\x11\x88\xb5\x18\x84\b\x90\xb5\x18\x01\x98\xb5\x18\x04\xa8\xb5\x18\x01\x12g\n" +
+	"\x0eFetchHybridKey\x12\x1d.qpc.v1.FetchHybridKeyRequest\x1a\x1e.qpc.v1.FetchHybridKeyResponse\"\x16\x88\xb5\x18\x85\b\x90\xb5\x18\x02\x98\xb5\x18\x02\xa0\xb5\x18\x80\b\xa8\xb5\x18\x01B Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
 
 var (
 	file_qpc_v1_keys_proto_rawDescOnce sync.Once
@@ -567,7 +682,7 @@ func file_qpc_v1_keys_proto_rawDescGZIP() []byte {
 	return file_qpc_v1_keys_proto_rawDescData
 }
 
-var file_qpc_v1_keys_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_qpc_v1_keys_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_qpc_v1_keys_proto_goTypes = []any{
 	(*UploadKeyPackagesRequest)(nil),  // 0: qpc.v1.UploadKeyPackagesRequest
 	(*UploadKeyPackagesResponse)(nil), // 1: qpc.v1.UploadKeyPackagesResponse
@@ -579,22 +694,26 @@ var file_qpc_v1_keys_proto_goTypes = []any{
 	(*SignedHybridKey)(nil),           // 7: qpc.v1.SignedHybridKey
 	(*UploadHybridKeyRequest)(nil),    // 8: qpc.v1.UploadHybridKeyRequest
 	(*UploadHybridKeyResponse)(nil),   // 9: qpc.v1.UploadHybridKeyResponse
+	(*FetchHybridKeyRequest)(nil),     // 10: qpc.v1.FetchHybridKeyRequest
+	(*FetchHybridKeyResponse)(nil),    // 11: qpc.v1.FetchHybridKeyResponse
 }
 var file_qpc_v1_keys_proto_depIdxs = []int32{
-	6, // 0: qpc.v1.FetchKeyPackageResponse.devices:type_name -> qpc.v1.DeviceKeys
-	0, // 1: qpc.v1.KeysService.UploadKeyPackages:input_type -> qpc.v1.UploadKeyPackagesRequest
-	2, // 2: qpc.v1.KeysService.CountKeyPackages:input_type -> qpc.v1.CountKeyPackagesRequest
-	4, // 3: qpc.v1.KeysService.FetchKeyPackage:input_type -> qpc.v1.FetchKeyPackageRequest
-	8, // 4: qpc.v1.KeysService.UploadHybridKey:input_type -> qpc.v1.UploadHybridKeyRequest
-	1, // 5: qpc.v1.KeysService.UploadKeyPackages:output_type -> qpc.v1.UploadKeyPackagesResponse
-	3, // 6: qpc.v1.KeysService.CountKeyPackages:output_type -> qpc.v1.CountKeyPackagesResponse
-	5, // 7: qpc.v1.KeysService.FetchKeyPackage:output_type -> qpc.v1.FetchKeyPackageResponse
-	9, // 8: qpc.v1.KeysService.UploadHybridKey:output_type -> qpc.v1.UploadHybridKeyResponse
-	5, // [5:9] is the sub-list for method output_type
-	1, // [1:5] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	6,  // 0: qpc.v1.FetchKeyPackageResponse.devices:type_name -> qpc.v1.DeviceKeys
+	0,  // 1: qpc.v1.KeysService.UploadKeyPackages:input_type -> qpc.v1.UploadKeyPackagesRequest
+	2,  // 2: qpc.v1.KeysService.CountKeyPackages:input_type -> qpc.v1.CountKeyPackagesRequest
+	4,  // 3: qpc.v1.KeysService.FetchKeyPackage:input_type -> qpc.v1.FetchKeyPackageRequest
+	8,  // 4: qpc.v1.KeysService.UploadHybridKey:input_type -> qpc.v1.UploadHybridKeyRequest
+	10, // 5: qpc.v1.KeysService.FetchHybridKey:input_type -> qpc.v1.FetchHybridKeyRequest
+	1,  // 6: qpc.v1.KeysService.UploadKeyPackages:output_type -> qpc.v1.UploadKeyPackagesResponse
+	3,  // 7: qpc.v1.KeysService.CountKeyPackages:output_type -> qpc.v1.CountKeyPackagesResponse
+	5,  // 8: qpc.v1.KeysService.FetchKeyPackage:output_type -> qpc.v1.FetchKeyPackageResponse
+	9,  // 9: qpc.v1.KeysService.UploadHybridKey:output_type -> qpc.v1.UploadHybridKeyResponse
+	11, // 10: qpc.v1.KeysService.FetchHybridKey:output_type -> qpc.v1.FetchHybridKeyResponse
+	6,  // [6:11] is the sub-list for method output_type
+	1,  // [1:6] is the sub-list for method input_type
+	1,  // [1:1] is the sub-list for extension type_name
+	1,  // [1:1] is the sub-list for extension extendee
+	0,  // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_qpc_v1_keys_proto_init() }
@@ -609,7 +728,7 @@ func file_qpc_v1_keys_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_qpc_v1_keys_proto_rawDesc), len(file_qpc_v1_keys_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

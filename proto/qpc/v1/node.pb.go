@@ -188,8 +188,17 @@ type InfoResponse struct {
 	Version             string                    `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	Registration        InfoResponse_Registration `protobuf:"varint,3,opt,name=registration,proto3,enum=qpc.v1.InfoResponse_Registration" json:"registration,omitempty"`
 	MaxChannelAddresses uint32                    `protobuf:"varint,4,opt,name=max_channel_addresses,json=maxChannelAddresses,proto3" json:"max_channel_addresses,omitempty"`
+	// The server's key at push services; see RegisterPushResponse. Empty where
+	// it wakes nobody.
+	PushKey []byte `protobuf:"bytes,5,opt,name=push_key,json=pushKey,proto3" json:"push_key,omitempty"`
+	// qpc:// links of the servers at which this one leaves word where it can be
+	// reached (PublishEndpoint). Clients remember them.
+	Rendezvous []string `protobuf:"bytes,6,rep,name=rendezvous,proto3" json:"rendezvous,omitempty"`
 	// Of one blob, in bytes as they are uploaded.
-	MaxBlobSize   uint64 `protobuf:"varint,7,opt,name=max_blob_size,json=maxBlobSize,proto3" json:"max_blob_size,omitempty"`
+	MaxBlobSize uint64 `protobuf:"varint,7,opt,name=max_blob_size,json=maxBlobSize,proto3" json:"max_blob_size,omitempty"`
+	// The key of today's tokens: the same for everybody, so that nobody's tokens
+	// can be told from others'. Ask on the anonymous connection.
+	TokenKey      *TokenKey `protobuf:"bytes,8,opt,name=token_key,json=tokenKey,proto3" json:"token_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -252,6 +261,20 @@ func (x *InfoResponse) GetMaxChannelAddresses() uint32 {
 	return 0
 }
 
+func (x *InfoResponse) GetPushKey() []byte {
+	if x != nil {
+		return x.PushKey
+	}
+	return nil
+}
+
+func (x *InfoResponse) GetRendezvous() []string {
+	if x != nil {
+		return x.Rendezvous
+	}
+	return nil
+}
+
 func (x *InfoResponse) GetMaxBlobSize() uint64 {
 	if x != nil {
 		return x.MaxBlobSize
@@ -259,29 +282,377 @@ func (x *InfoResponse) GetMaxBlobSize() uint64 {
 	return 0
 }
 
+func (x *InfoResponse) GetTokenKey() *TokenKey {
+	if x != nil {
+		return x.TokenKey
+	}
+	return nil
+}
+
+// EndpointRecord says where a server can be reached. It proves itself: whoever
+// knows the server's pin needs to trust nobody who passed it on.
+type EndpointRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A serialised EndpointBody.
+	Body []byte `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
+	// By the server's TLS key over "qpc endpoint record v1" || 0x00 || body:
+	// Ed25519; ECDSA in ASN.1 over SHA-256, or RSA-PSS over SHA-256, where its key is such.
+	Signature     []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndpointRecord) Reset() {
+	*x = EndpointRecord{}
+	mi := &file_qpc_v1_node_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndpointRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndpointRecord) ProtoMessage() {}
+
+func (x *EndpointRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_node_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndpointRecord.ProtoReflect.Descriptor instead.
+func (*EndpointRecord) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_node_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *EndpointRecord) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *EndpointRecord) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+type EndpointBody struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The server's SubjectPublicKeyInfo in DER. Its SHA-256 is the pin.
+	Spki []byte `protobuf:"bytes,1,opt,name=spki,proto3" json:"spki,omitempty"`
+	// 1 to 8 host names or IP addresses, the best first.
+	Hosts []string `protobuf:"bytes,2,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	Port  uint32   `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
+	// Milliseconds since 1970. The later record counts.
+	IssuedAt uint64 `protobuf:"varint,4,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
+	// Milliseconds since 1970, at most 8 days later.
+	ExpiresAt     uint64 `protobuf:"varint,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndpointBody) Reset() {
+	*x = EndpointBody{}
+	mi := &file_qpc_v1_node_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndpointBody) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndpointBody) ProtoMessage() {}
+
+func (x *EndpointBody) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_node_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndpointBody.ProtoReflect.Descriptor instead.
+func (*EndpointBody) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_node_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *EndpointBody) GetSpki() []byte {
+	if x != nil {
+		return x.Spki
+	}
+	return nil
+}
+
+func (x *EndpointBody) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+func (x *EndpointBody) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *EndpointBody) GetIssuedAt() uint64 {
+	if x != nil {
+		return x.IssuedAt
+	}
+	return 0
+}
+
+func (x *EndpointBody) GetExpiresAt() uint64 {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return 0
+}
+
+type PublishEndpointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Record        *EndpointRecord        `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishEndpointRequest) Reset() {
+	*x = PublishEndpointRequest{}
+	mi := &file_qpc_v1_node_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishEndpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishEndpointRequest) ProtoMessage() {}
+
+func (x *PublishEndpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_node_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishEndpointRequest.ProtoReflect.Descriptor instead.
+func (*PublishEndpointRequest) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_node_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PublishEndpointRequest) GetRecord() *EndpointRecord {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+type PublishEndpointResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The IP address that the caller shows to this server: what somebody behind
+	// a router does not know of itself.
+	SeenAs        string `protobuf:"bytes,1,opt,name=seen_as,json=seenAs,proto3" json:"seen_as,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishEndpointResponse) Reset() {
+	*x = PublishEndpointResponse{}
+	mi := &file_qpc_v1_node_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishEndpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishEndpointResponse) ProtoMessage() {}
+
+func (x *PublishEndpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_node_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishEndpointResponse.ProtoReflect.Descriptor instead.
+func (*PublishEndpointResponse) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_node_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PublishEndpointResponse) GetSeenAs() string {
+	if x != nil {
+		return x.SeenAs
+	}
+	return ""
+}
+
+type ResolveEndpointRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 32 bytes.
+	Pin           []byte `protobuf:"bytes,1,opt,name=pin,proto3" json:"pin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveEndpointRequest) Reset() {
+	*x = ResolveEndpointRequest{}
+	mi := &file_qpc_v1_node_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveEndpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveEndpointRequest) ProtoMessage() {}
+
+func (x *ResolveEndpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_node_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveEndpointRequest.ProtoReflect.Descriptor instead.
+func (*ResolveEndpointRequest) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_node_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ResolveEndpointRequest) GetPin() []byte {
+	if x != nil {
+		return x.Pin
+	}
+	return nil
+}
+
+type ResolveEndpointResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Record        *EndpointRecord        `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveEndpointResponse) Reset() {
+	*x = ResolveEndpointResponse{}
+	mi := &file_qpc_v1_node_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveEndpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveEndpointResponse) ProtoMessage() {}
+
+func (x *ResolveEndpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_node_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveEndpointResponse.ProtoReflect.Descriptor instead.
+func (*ResolveEndpointResponse) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_node_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ResolveEndpointResponse) GetRecord() *EndpointRecord {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
 var File_qpc_v1_node_proto protoreflect.FileDescriptor
 
 const file_qpc_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x11qpc/v1/node.proto\x12\x06qpc.v1\x1a\x14qpc/v1/options.proto\"\x0f\n" +
+	"\x11qpc/v1/node.proto\x12\x06qpc.v1\x1a\x14qpc/v1/contact.proto\x1a\x14qpc/v1/options.proto\"\x0f\n" +
 	"\rHealthRequest\"\x10\n" +
 	"\x0eHealthResponse\"\r\n" +
-	"\vInfoRequest\"\xdf\x02\n" +
+	"\vInfoRequest\"\xc9\x03\n" +
 	"\fInfoResponse\x12\x1f\n" +
 	"\vserver_name\x18\x01 \x01(\tR\n" +
 	"serverName\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12E\n" +
 	"\fregistration\x18\x03 \x01(\x0e2!.qpc.v1.InfoResponse.RegistrationR\fregistration\x122\n" +
-	"\x15max_channel_addresses\x18\x04 \x01(\rR\x13maxChannelAddresses\x12\"\n" +
-	"\rmax_blob_size\x18\a \x01(\x04R\vmaxBlobSize\"u\n" +
+	"\x15max_channel_addresses\x18\x04 \x01(\rR\x13maxChannelAddresses\x12\x19\n" +
+	"\bpush_key\x18\x05 \x01(\fR\apushKey\x12\x1e\n" +
+	"\n" +
+	"rendezvous\x18\x06 \x03(\tR\n" +
+	"rendezvous\x12\"\n" +
+	"\rmax_blob_size\x18\a \x01(\x04R\vmaxBlobSize\x12-\n" +
+	"\ttoken_key\x18\b \x01(\v2\x10.qpc.v1.TokenKeyR\btokenKey\"u\n" +
 	"\fRegistration\x12\x1c\n" +
 	"\x18REGISTRATION_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11REGISTRATION_OPEN\x10\x01\x12\x17\n" +
 	"\x13REGISTRATION_INVITE\x10\x02\x12\x17\n" +
-	"\x13REGISTRATION_CLOSED\x10\x032\xa7\x01\n" +
+	"\x13REGISTRATION_CLOSED\x10\x03\"B\n" +
+	"\x0eEndpointRecord\x12\x12\n" +
+	"\x04body\x18\x01 \x01(\fR\x04body\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"\x88\x01\n" +
+	"\fEndpointBody\x12\x12\n" +
+	"\x04spki\x18\x01 \x01(\fR\x04spki\x12\x14\n" +
+	"\x05hosts\x18\x02 \x03(\tR\x05hosts\x12\x12\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\x12\x1b\n" +
+	"\tissued_at\x18\x04 \x01(\x04R\bissuedAt\x12\x1d\n" +
+	"\n" +
+	"expires_at\x18\x05 \x01(\x04R\texpiresAt\"H\n" +
+	"\x16PublishEndpointRequest\x12.\n" +
+	"\x06record\x18\x01 \x01(\v2\x16.qpc.v1.EndpointRecordR\x06record\"2\n" +
+	"\x17PublishEndpointResponse\x12\x17\n" +
+	"\aseen_as\x18\x01 \x01(\tR\x06seenAs\"*\n" +
+	"\x16ResolveEndpointRequest\x12\x10\n" +
+	"\x03pin\x18\x01 \x01(\fR\x03pin\"I\n" +
+	"\x17ResolveEndpointResponse\x12.\n" +
+	"\x06record\x18\x01 \x01(\v2\x16.qpc.v1.EndpointRecordR\x06record2\xfe\x02\n" +
 	"\vNodeService\x12N\n" +
 	"\x06Health\x12\x15.qpc.v1.HealthRequest\x1a\x16.qpc.v1.HealthResponse\"\x15\x88\xb5\x18\x81\x1c\x90\xb5\x18\x05\x98\xb5\x18\x04\xa0\xb5\x18@\xa8\xb5\x18\x01\x12H\n" +
-	"\x04Info\x12\x13.qpc.v1.InfoRequest\x1a\x14.qpc.v1.InfoResponse\"\x15\x88\xb5\x18\x82\x1c\x90\xb5\x18\x05\x98\xb5\x18\x02\xa0\xb5\x18@\xa8\xb5\x18\x01B Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
+	"\x04Info\x12\x13.qpc.v1.InfoRequest\x1a\x14.qpc.v1.InfoResponse\"\x15\x88\xb5\x18\x82\x1c\x90\xb5\x18\x05\x98\xb5\x18\x02\xa0\xb5\x18@\xa8\xb5\x18\x01\x12j\n" +
+	"\x0fPublishEndpoint\x12\x1e.qpc.v1.PublishEndpointRequest\x1a\x1f.qpc.v1.PublishEndpointResponse\"\x16\x88\xb5\x18\x83\x1c\x90\xb5\x18\x05\x98\xb5\x18\x02\xa0\xb5\x18\x80\x10\xa8\xb5\x18\x01\x12i\n" +
+	"\x0fResolveEndpoint\x12\x1e.qpc.v1.ResolveEndpointRequest\x1a\x1f.qpc.v1.ResolveEndpointResponse\"\x15\x88\xb5\x18\x84\x1c\x90\xb5\x18\x05\x98\xb5\x18\x02\xa0\xb5\x18@\xa8\xb5\x18\x01B Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
 
 var (
 	file_qpc_v1_node_proto_rawDescOnce sync.Once
@@ -296,25 +667,39 @@ func file_qpc_v1_node_proto_rawDescGZIP() []byte {
 }
 
 var file_qpc_v1_node_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_qpc_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_qpc_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_qpc_v1_node_proto_goTypes = []any{
-	(InfoResponse_Registration)(0), // 0: qpc.v1.InfoResponse.Registration
-	(*HealthRequest)(nil),          // 1: qpc.v1.HealthRequest
-	(*HealthResponse)(nil),         // 2: qpc.v1.HealthResponse
-	(*InfoRequest)(nil),            // 3: qpc.v1.InfoRequest
-	(*InfoResponse)(nil),           // 4: qpc.v1.InfoResponse
+	(InfoResponse_Registration)(0),  // 0: qpc.v1.InfoResponse.Registration
+	(*HealthRequest)(nil),           // 1: qpc.v1.HealthRequest
+	(*HealthResponse)(nil),          // 2: qpc.v1.HealthResponse
+	(*InfoRequest)(nil),             // 3: qpc.v1.InfoRequest
+	(*InfoResponse)(nil),            // 4: qpc.v1.InfoResponse
+	(*EndpointRecord)(nil),          // 5: qpc.v1.EndpointRecord
+	(*EndpointBody)(nil),            // 6: qpc.v1.EndpointBody
+	(*PublishEndpointRequest)(nil),  // 7: qpc.v1.PublishEndpointRequest
+	(*PublishEndpointResponse)(nil), // 8: qpc.v1.PublishEndpointResponse
+	(*ResolveEndpointRequest)(nil),  // 9: qpc.v1.ResolveEndpointRequest
+	(*ResolveEndpointResponse)(nil), // 10: qpc.v1.ResolveEndpointResponse
+	(*TokenKey)(nil),                // 11: qpc.v1.TokenKey
 }
 var file_qpc_v1_node_proto_depIdxs = []int32{
-	0, // 0: qpc.v1.InfoResponse.registration:type_name -> qpc.v1.InfoResponse.Registration
-	1, // 1: qpc.v1.NodeService.Health:input_type -> qpc.v1.HealthRequest
-	3, // 2: qpc.v1.NodeService.Info:input_type -> qpc.v1.InfoRequest
-	2, // 3: qpc.v1.NodeService.Health:output_type -> qpc.v1.HealthResponse
-	4, // 4: qpc.v1.NodeService.Info:output_type -> qpc.v1.InfoResponse
-	3, // [3:5] is the sub-list for method output_type
-	1, // [1:3] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	0,  // 0: qpc.v1.InfoResponse.registration:type_name -> qpc.v1.InfoResponse.Registration
+	11, // 1: qpc.v1.InfoResponse.token_key:type_name -> qpc.v1.TokenKey
+	5,  // 2: qpc.v1.PublishEndpointRequest.record:type_name -> qpc.v1.EndpointRecord
+	5,  // 3: qpc.v1.ResolveEndpointResponse.record:type_name -> qpc.v1.EndpointRecord
+	1,  // 4: qpc.v1.NodeService.Health:input_type -> qpc.v1.HealthRequest
+	3,  // 5: qpc.v1.NodeService.Info:input_type -> qpc.v1.InfoRequest
+	7,  // 6: qpc.v1.NodeService.PublishEndpoint:input_type -> qpc.v1.PublishEndpointRequest
+	9,  // 7: qpc.v1.NodeService.ResolveEndpoint:input_type -> qpc.v1.ResolveEndpointRequest
+	2,  // 8: qpc.v1.NodeService.Health:output_type -> qpc.v1.HealthResponse
+	4,  // 9: qpc.v1.NodeService.Info:output_type -> qpc.v1.InfoResponse
+	8,  // 10: qpc.v1.NodeService.PublishEndpoint:output_type -> qpc.v1.PublishEndpointResponse
+	10, // 11: qpc.v1.NodeService.ResolveEndpoint:output_type -> qpc.v1.ResolveEndpointResponse
+	8,  // [8:12] is the sub-list for method output_type
+	4,  // [4:8] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_qpc_v1_node_proto_init() }
@@ -322,6 +707,7 @@ func file_qpc_v1_node_proto_init() {
 	if File_qpc_v1_node_proto != nil {
 		return
 	}
+	file_qpc_v1_contact_proto_init()
 	file_qpc_v1_options_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -329,7 +715,7 @@ func file_qpc_v1_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_qpc_v1_node_proto_rawDesc), len(file_qpc_v1_node_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,7 +31,8 @@ const (
 	Access_ACCESS_ACCOUNT Access = 1
 	// A connection that has not authenticated, so that the caller stays unknown.
 	Access_ACCESS_ANONYMOUS Access = 2
-	// A connection of an account with an operator's role.
+	// A connection of an account that is moderator or admin at the time of the
+	// call.
 	Access_ACCESS_ADMIN Access = 3
 	// A connection of another server.
 	Access_ACCESS_SERVER Access = 4

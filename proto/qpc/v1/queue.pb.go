@@ -956,6 +956,122 @@ func (x *NewAddressResponse) GetAddresses() [][]byte {
 	return nil
 }
 
+type PeekRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeekRequest) Reset() {
+	*x = PeekRequest{}
+	mi := &file_qpc_v1_queue_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeekRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeekRequest) ProtoMessage() {}
+
+func (x *PeekRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_queue_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeekRequest.ProtoReflect.Descriptor instead.
+func (*PeekRequest) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_queue_proto_rawDescGZIP(), []int{15}
+}
+
+type PeekResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many items wait, and how many bytes they have as they are stored.
+	Count uint64 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	Bytes uint64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Seconds since 1970, rounded down to the day, of the oldest; 0: nothing waits.
+	OldestDay uint64 `protobuf:"varint,3,opt,name=oldest_day,json=oldestDay,proto3" json:"oldest_day,omitempty"`
+	// The newest seq that was assigned, and the newest that was acknowledged or
+	// has expired.
+	LastSeq       uint64 `protobuf:"varint,4,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
+	AckedSeq      uint64 `protobuf:"varint,5,opt,name=acked_seq,json=ackedSeq,proto3" json:"acked_seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeekResponse) Reset() {
+	*x = PeekResponse{}
+	mi := &file_qpc_v1_queue_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeekResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeekResponse) ProtoMessage() {}
+
+func (x *PeekResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_qpc_v1_queue_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeekResponse.ProtoReflect.Descriptor instead.
+func (*PeekResponse) Descriptor() ([]byte, []int) {
+	return file_qpc_v1_queue_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PeekResponse) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *PeekResponse) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *PeekResponse) GetOldestDay() uint64 {
+	if x != nil {
+		return x.OldestDay
+	}
+	return 0
+}
+
+func (x *PeekResponse) GetLastSeq() uint64 {
+	if x != nil {
+		return x.LastSeq
+	}
+	return 0
+}
+
+func (x *PeekResponse) GetAckedSeq() uint64 {
+	if x != nil {
+		return x.AckedSeq
+	}
+	return 0
+}
+
 var File_qpc_v1_queue_proto protoreflect.FileDescriptor
 
 const file_qpc_v1_queue_proto_rawDesc = "" +
@@ -1021,17 +1137,26 @@ const file_qpc_v1_queue_proto_rawDesc = "" +
 	"\x11NewAddressRequest\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\rR\x05count\"2\n" +
 	"\x12NewAddressResponse\x12\x1c\n" +
-	"\taddresses\x18\x01 \x03(\fR\taddresses*\x86\x01\n" +
+	"\taddresses\x18\x01 \x03(\fR\taddresses\"\r\n" +
+	"\vPeekRequest\"\x91\x01\n" +
+	"\fPeekResponse\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x1d\n" +
+	"\n" +
+	"oldest_day\x18\x03 \x01(\x04R\toldestDay\x12\x19\n" +
+	"\blast_seq\x18\x04 \x01(\x04R\alastSeq\x12\x1b\n" +
+	"\tacked_seq\x18\x05 \x01(\x04R\backedSeq*\x86\x01\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x121\n" +
 	"\x16EVENT_TYPE_QUEUE_ITEMS\x10\x01\x1a\x15\xaa\xbb\x18\x11qpc.v1.QueueItems\x12*\n" +
-	"\x12EVENT_TYPE_GOODBYE\x10\x02\x1a\x12\xaa\xbb\x18\x0eqpc.v1.Goodbye2\xd7\x02\n" +
+	"\x12EVENT_TYPE_GOODBYE\x10\x02\x1a\x12\xaa\xbb\x18\x0eqpc.v1.Goodbye2\xa1\x03\n" +
 	"\fQueueService\x12X\n" +
 	"\tSubscribe\x12\x18.qpc.v1.SubscribeRequest\x1a\x19.qpc.v1.SubscribeResponse\"\x16\x88\xb5\x18\x81\f\x90\xb5\x18\x01\x98\xb5\x18\x04\xa0\xb5\x18\x80\b\xa8\xb5\x18\x01\x12L\n" +
 	"\x05Fetch\x12\x14.qpc.v1.FetchRequest\x1a\x15.qpc.v1.FetchResponse\"\x16\x88\xb5\x18\x82\f\x90\xb5\x18\x01\x98\xb5\x18\x04\xa0\xb5\x18\x80\b\xa8\xb5\x18\x01\x12F\n" +
 	"\x03Ack\x12\x12.qpc.v1.AckRequest\x1a\x13.qpc.v1.AckResponse\"\x16\x88\xb5\x18\x83\f\x90\xb5\x18\x01\x98\xb5\x18\x04\xa0\xb5\x18\x80\b\xa8\xb5\x18\x01\x12W\n" +
 	"\n" +
-	"NewAddress\x12\x19.qpc.v1.NewAddressRequest\x1a\x1a.qpc.v1.NewAddressResponse\"\x12\x88\xb5\x18\x84\f\x90\xb5\x18\x01\x98\xb5\x18\x04\xa0\xb5\x18\x80\bB Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
+	"NewAddress\x12\x19.qpc.v1.NewAddressRequest\x1a\x1a.qpc.v1.NewAddressResponse\"\x12\x88\xb5\x18\x84\f\x90\xb5\x18\x01\x98\xb5\x18\x04\xa0\xb5\x18\x80\b\x12H\n" +
+	"\x04Peek\x12\x13.qpc.v1.PeekRequest\x1a\x14.qpc.v1.PeekResponse\"\x15\x88\xb5\x18\x85\f\x90\xb5\x18\x01\x98\xb5\x18\x04\xa0\xb5\x18@\xa8\xb5\x18\x01B Z\x1equicprochat/proto/qpc/v1;qpcv1b\x06proto3"
 
 var (
 	file_qpc_v1_queue_proto_rawDescOnce sync.Once
@@ -1046,7 +1171,7 @@ func file_qpc_v1_queue_proto_rawDescGZIP() []byte {
 }
 
 var file_qpc_v1_queue_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_qpc_v1_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_qpc_v1_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_qpc_v1_queue_proto_goTypes = []any{
 	(EventType)(0),             // 0: qpc.v1.EventType
 	(Goodbye_Reason)(0),        // 1: qpc.v1.Goodbye.Reason
@@ -1065,6 +1190,8 @@ var file_qpc_v1_queue_proto_goTypes = []any{
 	(*AckResponse)(nil),        // 14: qpc.v1.AckResponse
 	(*NewAddressRequest)(nil),  // 15: qpc.v1.NewAddressRequest
 	(*NewAddressResponse)(nil), // 16: qpc.v1.NewAddressResponse
+	(*PeekRequest)(nil),        // 17: qpc.v1.PeekRequest
+	(*PeekResponse)(nil),       // 18: qpc.v1.PeekResponse
 }
 var file_qpc_v1_queue_proto_depIdxs = []int32{
 	1,  // 0: qpc.v1.Goodbye.reason:type_name -> qpc.v1.Goodbye.Reason
@@ -1078,12 +1205,14 @@ var file_qpc_v1_queue_proto_depIdxs = []int32{
 	11, // 8: qpc.v1.QueueService.Fetch:input_type -> qpc.v1.FetchRequest
 	13, // 9: qpc.v1.QueueService.Ack:input_type -> qpc.v1.AckRequest
 	15, // 10: qpc.v1.QueueService.NewAddress:input_type -> qpc.v1.NewAddressRequest
-	10, // 11: qpc.v1.QueueService.Subscribe:output_type -> qpc.v1.SubscribeResponse
-	12, // 12: qpc.v1.QueueService.Fetch:output_type -> qpc.v1.FetchResponse
-	14, // 13: qpc.v1.QueueService.Ack:output_type -> qpc.v1.AckResponse
-	16, // 14: qpc.v1.QueueService.NewAddress:output_type -> qpc.v1.NewAddressResponse
-	11, // [11:15] is the sub-list for method output_type
-	7,  // [7:11] is the sub-list for method input_type
+	17, // 11: qpc.v1.QueueService.Peek:input_type -> qpc.v1.PeekRequest
+	10, // 12: qpc.v1.QueueService.Subscribe:output_type -> qpc.v1.SubscribeResponse
+	12, // 13: qpc.v1.QueueService.Fetch:output_type -> qpc.v1.FetchResponse
+	14, // 14: qpc.v1.QueueService.Ack:output_type -> qpc.v1.AckResponse
+	16, // 15: qpc.v1.QueueService.NewAddress:output_type -> qpc.v1.NewAddressResponse
+	18, // 16: qpc.v1.QueueService.Peek:output_type -> qpc.v1.PeekResponse
+	12, // [12:17] is the sub-list for method output_type
+	7,  // [7:12] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -1107,7 +1236,7 @@ func file_qpc_v1_queue_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_qpc_v1_queue_proto_rawDesc), len(file_qpc_v1_queue_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,7 +23,7 @@ func (s *Store) CreateAccount(ctx context.Context, account storage.NewAccount) (
 			}
 		}
 		if account.Invite != nil {
-			if err := t.consumeInvite(*account.Invite, account.Now); err != nil {
+			if account.Role, err = t.consumeInvite(*account.Invite, account.Now); err != nil {
 				return err
 			}
 		}
@@ -69,6 +69,14 @@ func (t *tx) insertAccount(a storage.NewAccount) error {
 		return fmt.Errorf("store account: %w", err)
 	}
 	if n == 1 {
+		// After the insertion, which waits for a deletion that is under way.
+		deleted, err := t.nameDeleted(a.NameHash)
+		switch {
+		case err != nil:
+			return err
+		case deleted:
+			return storage.ErrNameTaken
+		}
 		return nil
 	}
 	var idTaken bool
@@ -81,25 +89,58 @@ func (t *tx) insertAccount(a storage.NewAccount) error {
 	return storage.ErrNameTaken
 }
 
-const selectAccount = `SELECT id, name, record, public_key, sealed_key, role, created_day FROM accounts WHERE `
+const (
+	banColumns    = `coalesce(b.number, 0), coalesce(b.day, 0), coalesce(b.until, 0), b.reason`
+	selectAccount = `SELECT a.id, a.name, a.record, a.public_key, a.sealed_key, a.role, a.created_day, ` + banColumns + `
+		FROM accounts a LEFT JOIN bans b ON b.account = a.id WHERE `
+)
 
 // AccountByName finds an account by its exact name.
 func (s *Store) AccountByName(ctx context.Context, name string) (storage.Account, error) {
-	return s.account(ctx, selectAccount+`name = $1`, name)
+	return s.account(ctx, selectAccount+`a.name = $1`, name)
 }
 
 // Account finds an account by its id.
 func (s *Store) Account(ctx context.Context, id [16]byte) (storage.Account, error) {
-	return s.account(ctx, selectAccount+`id = $1`, id[:])
+	return s.account(ctx, selectAccount+`a.id = $1`, id[:])
 }
 
 func (s *Store) account(ctx context.Context, query string, arg any) (storage.Account, error) {
-	var a storage.Account
-	err := s.get(ctx, into((*id16)(&a.ID), &a.Name, &a.Record, &a.PublicKey, &a.SealedKey, &a.Role, &a.CreatedDay), query, arg)
+	a, err := scanAccount(func(dest ...any) error { return s.get(ctx, dest, query, arg) })
 	if err != nil {
 		return storage.Account{}, orUnknown(err, storage.ErrUnknownAccount)
 	}
 	return a, nil
+}
+
+func scanAccount(scan func(dest ...any) error) (storage.Account, error) {
+	var a storage.Account
+	var b storage.Ban
+	var until int64
+	err := scan((*id16)(&a.ID), &a.Name, &a.Record, &a.PublicKey, &a.SealedKey, &a.Role, &a.CreatedDay, &b.Number, &b.Day, &until, &b.Reason)
+	if err != nil {
+		return storage.Account{}, err
+	}
+	if b.Number > 0 {
+		b.Account, b.Until = a.ID, seconds(until)
+		a.Ban = &b
+	}
+	return a, nil
+}
+
+// Accounts lists accounts by name.
+func (s *Store) Accounts(ctx context.Context, after string, limit int) ([]storage.Account, error) {
+	var list []storage.Account
+	err := s.each(ctx, func() { list = nil }, func(rows pgx.Rows) error {
+		a, err := scanAccount(rows.Scan)
+		list = append(list, a)
+		return err
+	}, `SELECT a.id, a.name, NULL::bytea, a.public_key, NULL::bytea, a.role, a.created_day, `+banColumns+`
+		FROM accounts a LEFT JOIN bans b ON b.account = a.id WHERE a.name > $1 ORDER BY a.name LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 // lockAccount makes changes to the devices of an account take turns.

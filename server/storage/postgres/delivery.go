@@ -53,12 +53,12 @@ type dispatch struct {
 }
 
 // loadMailboxes locks the queues of all deliveries.
-func (d *dispatch) loadMailboxes(calls []accepted) error {
+func (d *dispatch) loadMailboxes(lists [][]delivery) error {
 	d.mailboxes = make(map[storage.QueueID]*mailbox)
 	var ids [][]byte
-	for _, c := range calls {
-		for i := range c.deliveries {
-			queue := &c.deliveries[i].queue
+	for _, list := range lists {
+		for i := range list {
+			queue := &list[i].queue
 			if _, ok := d.mailboxes[*queue]; !ok {
 				d.mailboxes[*queue] = nil
 				ids = append(ids, queue[:])

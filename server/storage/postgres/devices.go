@@ -153,13 +153,10 @@ func notDevice(err error) error {
 	return err
 }
 
-// revokeDevice deletes the queue's row first: from then on nothing is added to
-// it. The keys go with the device.
+// revokeDevice deletes a device and remembers that it was there.
 func (t *tx) revokeDevice(number int64, account, device [16]byte) error {
 	q := &pgx.Batch{}
-	q.Queue(`DELETE FROM queues WHERE number = $1`, number)
-	q.Queue(`DELETE FROM queue_items WHERE queue = $1`, number)
-	q.Queue(`DELETE FROM devices WHERE number = $1`, number)
+	deleteDevice(q, number)
 	q.Queue(`INSERT INTO revoked_devices (id, account) VALUES ($1, $2)`, device[:], account[:])
 	// "+ 0" keeps the planner from looking for the account along the numbers
 	q.Queue(`DELETE FROM revoked_devices WHERE account = $1 AND number <=
@@ -168,6 +165,14 @@ func (t *tx) revokeDevice(number int64, account, device [16]byte) error {
 		return fmt.Errorf("revoke device: %w", err)
 	}
 	return nil
+}
+
+// deleteDevice deletes the queue's row first: from then on nothing is added to
+// it. The keys, and all else that belongs to the device, go with it.
+func deleteDevice(q *pgx.Batch, number int64) {
+	q.Queue(`DELETE FROM queues WHERE number = $1`, number)
+	q.Queue(`DELETE FROM queue_items WHERE queue = $1`, number)
+	q.Queue(`DELETE FROM devices WHERE number = $1`, number)
 }
 
 // alreadyRevoked gives nil for a device that the account has revoked before.

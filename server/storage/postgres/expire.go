@@ -25,6 +25,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 	itemCutoff := int64(storage.DayOf(now.Add(-s.limits.ItemTTL)))
 	channelCutoff := int64(storage.DayOf(now.Add(-s.limits.ChannelTTL)))
 	quotaCutoff := int64(storage.DayOf(now.Add(-24 * time.Hour)))
+	reportCutoff := int64(storage.DayOf(now.Add(-s.limits.ReportTTL)))
 	total := 0
 	for _, step := range []func(*tx) (int, error){
 		func(t *tx) (int, error) { return t.expireQueues(itemCutoff, limit) },
@@ -40,10 +41,29 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 		func(t *tx) (int, error) {
 			return t.exec(`DELETE FROM invites WHERE hash = ANY(ARRAY(SELECT hash FROM invites WHERE expires <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, now.Add(-inviteMemory).Unix(), limit)
 		},
+		func(t *tx) (int, error) { return t.expireEndpoints(now, limit) },
 		func(t *tx) (int, error) { return t.expireBlobs(uploading, now, limit) },
 		func(t *tx) (int, error) { return t.expireBlobs(finished, now, limit) },
 		func(t *tx) (int, error) {
 			return t.exec(`DELETE FROM blob_quotas WHERE quota = ANY(ARRAY(SELECT quota FROM blob_quotas WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, quotaCutoff, limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM recovery_tries WHERE subject = ANY(ARRAY(SELECT subject FROM recovery_tries WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, quotaCutoff, limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM reports WHERE number = ANY(ARRAY(SELECT number FROM reports WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, reportCutoff, limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM report_quotas WHERE quota = ANY(ARRAY(SELECT quota FROM report_quotas WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, quotaCutoff, limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM bans WHERE account = ANY(ARRAY(SELECT account FROM bans WHERE until > 0 AND until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, now.Unix(), limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM token_quotas WHERE quota = ANY(ARRAY(SELECT quota FROM token_quotas WHERE day < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, quotaCutoff, limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM spent_tokens WHERE token = ANY(ARRAY(SELECT token FROM spent_tokens WHERE due <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED))`, now.Unix(), limit)
 		},
 	} {
 		n := 0

@@ -13,8 +13,8 @@ import (
 // CreateInvite stores an invite.
 func (s *Store) CreateInvite(ctx context.Context, invite storage.Invite) error {
 	return s.change(ctx, func(t *tx) error {
-		n, err := t.exec(`INSERT INTO invites (hash, uses_left, expires) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-			invite.Hash[:], invite.Uses, invite.Expires.Unix())
+		n, err := t.exec(`INSERT INTO invites (hash, uses_left, expires, role) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+			invite.Hash[:], invite.Uses, invite.Expires.Unix(), int16(invite.Role))
 		if err != nil {
 			return fmt.Errorf("store invite: %w", err)
 		}
@@ -31,13 +31,13 @@ func (s *Store) Invites(ctx context.Context, now time.Time, limit int) ([]storag
 	err := s.each(ctx, func() { all = nil }, func(rows pgx.Rows) error {
 		var invite storage.Invite
 		var expires int64
-		if err := rows.Scan((*id32)(&invite.Hash), &invite.Uses, &expires); err != nil {
+		if err := rows.Scan((*id32)(&invite.Hash), &invite.Uses, &expires, &invite.Role); err != nil {
 			return err
 		}
 		invite.Expires = time.Unix(expires, 0).UTC()
 		all = append(all, invite)
 		return nil
-	}, `SELECT hash, uses_left, expires FROM invites WHERE expires > $1 AND uses_left > 0 ORDER BY expires LIMIT $2`, now.Unix(), limit)
+	}, `SELECT hash, uses_left, expires, role FROM invites WHERE expires > $1 AND uses_left > 0 ORDER BY expires LIMIT $2`, now.Unix(), limit)
 	return all, err
 }
 
@@ -64,18 +64,19 @@ func (s *Store) CheckInvite(ctx context.Context, hash storage.InviteHash, now ti
 	return checkInvite(usesLeft, expires, now)
 }
 
-func (t *tx) consumeInvite(hash storage.InviteHash, now time.Time) error {
+// consumeInvite takes one use of an invite and gives its role.
+func (t *tx) consumeInvite(hash storage.InviteHash, now time.Time) (role storage.Role, err error) {
 	var usesLeft, expires int64
-	if err := t.get(into(&usesLeft, &expires), `SELECT uses_left, expires FROM invites WHERE hash = $1 FOR UPDATE`, hash[:]); err != nil {
-		return orUnknown(err, storage.ErrInviteUnknown)
+	if err := t.get(into(&usesLeft, &expires, &role), `SELECT uses_left, expires, role FROM invites WHERE hash = $1 FOR UPDATE`, hash[:]); err != nil {
+		return 0, orUnknown(err, storage.ErrInviteUnknown)
 	}
 	if err := checkInvite(usesLeft, expires, now); err != nil {
-		return err
+		return 0, err
 	}
 	if _, err := t.exec(`UPDATE invites SET uses_left = uses_left - 1 WHERE hash = $1`, hash[:]); err != nil {
-		return fmt.Errorf("consume invite: %w", err)
+		return 0, fmt.Errorf("consume invite: %w", err)
 	}
-	return nil
+	return role, nil
 }
 
 func checkInvite(usesLeft, expires int64, now time.Time) error {

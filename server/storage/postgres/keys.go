@@ -67,6 +67,13 @@ func (s *Store) ClaimKeyPackages(ctx context.Context, account [16]byte, except [
 	var claimed []storage.DeviceKeys
 	err := s.change(ctx, func(t *tx) error {
 		claimed = nil
+		_, banned, err := t.standing(account, now)
+		if err != nil {
+			return orUnknown(err, storage.ErrUnknownAccount)
+		}
+		if banned {
+			return nil
+		}
 		devices, err := t.reachableDevices(account, except)
 		if err != nil || len(devices) == 0 {
 			return err
@@ -95,10 +102,6 @@ type reachableDevice struct {
 // reachableDevices locks and lists the devices of an account that have a
 // hybrid key, in the order of enrolment.
 func (t *tx) reachableDevices(account [16]byte, except [][16]byte) ([]*reachableDevice, error) {
-	var found int
-	if err := t.get(into(&found), `SELECT 1 FROM accounts WHERE id = $1`, account[:]); err != nil {
-		return nil, orUnknown(err, storage.ErrUnknownAccount)
-	}
 	var devices []*reachableDevice
 	err := t.each(func(rows pgx.Rows) error {
 		d := &reachableDevice{}

@@ -33,7 +33,10 @@ type call struct {
 	now      time.Time
 	commit   *storage.Commit // nil: a post
 	deadline time.Time       // for trying again
-	asked    time.Time
+	// before is the post of the same batch to the same channel that comes
+	// before this one; where it fails, this one is not tried.
+	before *call
+	asked  time.Time
 
 	state atomic.Int32
 	done  chan struct{} // closed when the rest is set
@@ -71,14 +74,26 @@ func (s *Store) do(ctx context.Context, c *call) (storage.Posted, error) {
 	if err := ctx.Err(); err != nil {
 		return storage.Posted{}, err
 	}
+	if err := s.submit(ctx, c); err != nil {
+		return storage.Posted{}, err
+	}
+	return c.wait(ctx)
+}
+
+func (s *Store) submit(ctx context.Context, c *call) error {
 	c.asked = time.Now()
 	c.deadline = c.asked.Add(patience)
 	c.done = make(chan struct{})
 	select {
 	case s.laneOf(c.channel).calls <- c:
+		return nil
 	case <-ctx.Done():
-		return storage.Posted{}, ctx.Err()
+		return ctx.Err()
 	}
+}
+
+// wait waits for a call that was submitted.
+func (c *call) wait(ctx context.Context) (storage.Posted, error) {
 	select {
 	case <-c.done:
 	case <-ctx.Done():

@@ -14,7 +14,7 @@ import (
 
 // Post appends an item to every queue of a channel.
 func (s *Store) Post(ctx context.Context, p storage.Post) (storage.Posted, error) {
-	return s.do(ctx, &call{channel: p.Channel, item: p.Item, epoch: p.Epoch, resolve: p.Resolve, seal: p.Seal, now: p.Now})
+	return s.do(ctx, callOf(p))
 }
 
 // channel is a channel's row while it is locked, with its addresses.
@@ -44,6 +44,8 @@ type batch struct {
 	// outcomes are those of the first calls, the others are left for another
 	// transaction. They hold when it is committed.
 	outcomes []outcome
+	// failed are calls that were taken out of it because their functions failed.
+	failed []*call
 	// changed are the channels that got something, in that order, and newItems
 	// what they got.
 	changed  []*channel
@@ -75,8 +77,22 @@ func (b *batch) run(t *tx) error {
 	if err != nil || len(accepted) == 0 {
 		return err
 	}
+	for _, p := range accepted { // before the queues are locked, as DeliverSealed does
+		if p.commit == nil {
+			continue
+		}
+		err := t.spendTokens(p.commit.Tokens)
+		if errors.Is(err, storage.ErrTokenSpent) {
+			b.outcomes[p.index].err = err
+			t.rollback()
+			return b.without(p.index)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	d := &dispatch{tx: t, limits: b.limits}
-	if err := d.loadMailboxes(accepted); err != nil {
+	if err := d.loadMailboxes(deliveriesOf(accepted)); err != nil {
 		return err
 	}
 	for _, p := range accepted {
@@ -97,7 +113,7 @@ func (b *batch) run(t *tx) error {
 func (b *batch) without(failed int) error {
 	o := b.outcomes[failed]
 	calls := slices.Delete(slices.Clone(b.calls), failed, failed+1)
-	rest := &batch{calls: calls, limits: b.limits}
+	rest := &batch{calls: calls, limits: b.limits, failed: append(b.failed, b.calls[failed])}
 	if len(calls) > 0 {
 		if err := rest.run(b.tx); err != nil {
 			return err
@@ -193,6 +209,10 @@ func (b *batch) judge() ([]accepted, error) {
 	for i, c := range b.calls {
 		ch := b.channels[c.channel]
 		at := place{c.channel, c.item}
+		if b.behindFailure(c) {
+			b.outcomes = append(b.outcomes, outcome{err: storage.ErrNotTried})
+			continue
+		}
 		if ch == nil {
 			b.outcomes = append(b.outcomes, outcome{err: storage.ErrUnknownChannel})
 			continue
@@ -225,6 +245,27 @@ func (b *batch) judge() ([]accepted, error) {
 		all = append(all, a)
 	}
 	return all, nil
+}
+
+// behindFailure tells whether the call that must come before this one has
+// failed: earlier, or in this batch.
+func (b *batch) behindFailure(c *call) bool {
+	if c.before == nil {
+		return false
+	}
+	if i := slices.Index(b.calls[:len(b.outcomes)], c.before); i >= 0 {
+		return b.outcomes[i].err != nil || b.outcomes[i].panicked != nil
+	}
+	return slices.Contains(b.failed, c.before) || c.before.err != nil || c.before.panicked != nil || c.before.state.Load() == callAbandoned
+}
+
+// deliveriesOf collects what is to be delivered.
+func deliveriesOf(all []accepted) [][]delivery {
+	lists := make([][]delivery, len(all))
+	for i, a := range all {
+		lists[i] = a.deliveries
+	}
+	return lists
 }
 
 // protect runs functions of a caller, keeps their error or panic, and tells

@@ -59,6 +59,22 @@ func (s *Store) LastSeq(ctx context.Context, queue storage.QueueID) (uint64, err
 	return seq, orUnknown(err, storage.ErrUnknownQueue)
 }
 
+// Peek tells what waits in a queue.
+func (s *Store) Peek(ctx context.Context, queue storage.QueueID) (storage.Waiting, error) {
+	var w storage.Waiting
+	var oldest *int64
+	err := s.get(ctx, into(&w.LastSeq, &w.Items, &w.Bytes, &oldest), `SELECT last_seq, items, bytes,
+		(SELECT day FROM queue_items WHERE queue = q.number ORDER BY seq LIMIT 1) FROM queues q WHERE id = $1`, queue[:])
+	if err != nil {
+		return storage.Waiting{}, orUnknown(err, storage.ErrUnknownQueue)
+	}
+	if oldest != nil {
+		w.OldestDay = uint64(*oldest)
+	}
+	w.Acked = w.LastSeq - min(uint64(w.Items), w.LastSeq)
+	return w, nil
+}
+
 // AckItems deletes every item up to and including a seq, in one round trip:
 // statements that are sent together are one transaction.
 func (s *Store) AckItems(ctx context.Context, queue storage.QueueID, upTo uint64) error {

@@ -3,8 +3,8 @@
 //
 // Every change is one transaction at READ COMMITTED that locks the rows which
 // it is about to change before it looks at them, in one order everywhere:
-// invite, account, devices by number, channels by number, queues by number; or
-// a blob and then its chunk or its quota. So
+// invite, account, devices by number, channels by number, tokens by hash, queues
+// by number; or a blob and then its chunk or its quota. So
 // nothing that was read goes out of date before it is used, whoever else is at
 // work, and no two transactions wait for each other. What PostgreSQL undoes all
 // the same (a deadlock, a restart) is done again; see retry.go.

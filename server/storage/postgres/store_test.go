@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -121,12 +122,31 @@ func TestStore(t *testing.T) {
 		r.add(`SELECT record FROM accounts WHERE id = $1`)
 		checkPlans(t, r.statements)
 		storagetest.CheckCovered(t, r.statements, map[string]string{
-			"SELECT current_setting(":          "reads no table",
-			"SELECT to_regclass(":              "reads no table of ours",
-			"SELECT pg_advisory_lock(":         "reads no table",
-			"SELECT coalesce(max(version_id),": "a row for each migration",
-			"INSERT INTO server":               "a table of one row",
-			"SELECT key_hash":                  "a table of one row",
+			"SELECT current_setting(":                         "reads no table",
+			"SELECT to_regclass(":                             "reads no table of ours",
+			"SELECT pg_advisory_lock(":                        "reads no table",
+			"SELECT coalesce(max(version_id),":                "a row for each migration",
+			"SELECT EXISTS (SELECT FROM pg_locks":             "reads no table of ours, asked when a database moves",
+			"SELECT NOT EXISTS (SELECT FROM pg_stat_activity": "reads no table of ours, asked when a database moves",
+			"INSERT INTO server":                              "a table of one row",
+			"SELECT key_hash":                                 "a table of one row",
 		})
 	})
+}
+
+// What refers to an account or a device goes with it: DeleteAccount deletes
+// only the tables named here itself.
+func TestNothingOutlivesItsAccount(t *testing.T) {
+	s := openAt(t, newURL(t), storage.DefaultLimits())
+	var names []string
+	must(t, s.each(t.Context(), func() { names = nil }, func(rows pgx.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		names = append(names, name)
+		return err
+	}, `SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND confdeltype <> 'c'
+		AND confrelid IN ('accounts'::regclass, 'devices'::regclass, 'queues'::regclass) ORDER BY 1`))
+	if want := []string{"devices", "queues", "revoked_devices"}; !slices.Equal(names, want) {
+		t.Errorf("without ON DELETE CASCADE: %q, want %q", names, want)
+	}
 }

@@ -9,7 +9,11 @@ import (
 
 // Commit ends an epoch.
 func (s *Store) Commit(ctx context.Context, commit storage.Commit) (storage.Posted, error) {
-	return s.post(ctx, commit.Channel, commit.Item, func(t *tx, c channel) (storage.Posted, error) {
+	return s.change(ctx, func(t *tx) (storage.Posted, error) { return s.commitIn(t, commit) })
+}
+
+func (s *Store) commitIn(t *tx, commit storage.Commit) (storage.Posted, error) {
+	return t.post(commit.Channel, commit.Item, func(c channel) (storage.Posted, error) {
 		if commit.Epoch != c.epoch {
 			return storage.Posted{}, t.stale(c, commit.Epoch)
 		}
@@ -18,6 +22,9 @@ func (s *Store) Commit(ctx context.Context, commit storage.Commit) (storage.Post
 		}
 		deliveries, err := t.recipients(c, commit.Resolve, commit.Seal)
 		if err != nil {
+			return storage.Posted{}, err
+		}
+		if err := t.spendTokens(commit.Tokens); err != nil {
 			return storage.Posted{}, err
 		}
 		for _, w := range commit.Welcomes {

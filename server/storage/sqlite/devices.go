@@ -77,6 +77,7 @@ func (t *tx) insertDevice(n storage.NewDevice, limit int) (storage.Device, error
 const (
 	selectDevice = `SELECT d.id, d.account, d.certificate, q.id, d.enrolled_day
 FROM devices d JOIN queues q ON q.number = d.number WHERE `
+	selectNumber  = `SELECT number FROM devices WHERE id = ? AND account = ?`
 	selectRevoked = `SELECT EXISTS (SELECT 1 FROM revoked_devices WHERE id = ?)`
 )
 
@@ -129,7 +130,7 @@ func (s *Store) Devices(ctx context.Context, account [16]byte) ([]storage.Device
 func (s *Store) RevokeDevice(ctx context.Context, account, device [16]byte) error {
 	return s.writer.do(ctx, func(t *tx) error {
 		var number int64
-		err := t.get(into(&number), `SELECT number FROM devices WHERE id = ? AND account = ?`, device[:], account[:])
+		err := t.get(into(&number), selectNumber, device[:], account[:])
 		if errors.Is(err, sql.ErrNoRows) {
 			return t.alreadyRevoked(account, device)
 		}
@@ -141,8 +142,28 @@ func (s *Store) RevokeDevice(ctx context.Context, account, device [16]byte) erro
 }
 
 func (t *tx) revokeDevice(number int64, account, device [16]byte) error {
+	if err := t.deleteDevice(number); err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		query string
+		args  []any
+	}{
+		{`INSERT INTO revoked_devices (id, account) VALUES (?, ?)`, []any{device[:], account[:]}},
+		{`DELETE FROM revoked_devices WHERE account = ?1 AND number <=
+			(SELECT number FROM revoked_devices WHERE account = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)`, []any{account[:], storage.RevokedDevices}},
+	} {
+		if _, err := t.exec(step.query, step.args...); err != nil {
+			return fmt.Errorf("revoke device: %w", err)
+		}
+	}
+	return nil
+}
+
+// deleteDevice deletes a device with its queue. Its keys, and all else that
+// belongs to it, go with it.
+func (t *tx) deleteDevice(number int64) error {
 	first, last := positions(number)
-	// the keys go with the device
 	for _, step := range []struct {
 		query string
 		args  []any
@@ -150,12 +171,9 @@ func (t *tx) revokeDevice(number int64, account, device [16]byte) error {
 		{`DELETE FROM queue_items WHERE position BETWEEN ? AND ?`, []any{first, last}},
 		{`DELETE FROM queues WHERE number = ?`, []any{number}},
 		{`DELETE FROM devices WHERE number = ?`, []any{number}},
-		{`INSERT INTO revoked_devices (id, account) VALUES (?, ?)`, []any{device[:], account[:]}},
-		{`DELETE FROM revoked_devices WHERE account = ?1 AND number <=
-			(SELECT number FROM revoked_devices WHERE account = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)`, []any{account[:], storage.RevokedDevices}},
 	} {
 		if _, err := t.exec(step.query, step.args...); err != nil {
-			return fmt.Errorf("revoke device: %w", err)
+			return fmt.Errorf("delete device: %w", err)
 		}
 	}
 	return nil

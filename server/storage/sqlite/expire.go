@@ -19,6 +19,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 	itemCutoff := int64(storage.DayOf(now.Add(-s.limits.ItemTTL)))
 	channelCutoff := int64(storage.DayOf(now.Add(-s.limits.ChannelTTL)))
 	quotaCutoff := int64(storage.DayOf(now.Add(-24 * time.Hour)))
+	reportCutoff := int64(storage.DayOf(now.Add(-s.limits.ReportTTL)))
 	total := 0
 	for _, step := range []func(*tx) (int, error){
 		func(t *tx) (int, error) { return t.expireQueues(itemCutoff, limit) },
@@ -34,10 +35,29 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (int, erro
 		func(t *tx) (int, error) {
 			return t.exec(`DELETE FROM invites WHERE hash IN (SELECT hash FROM invites WHERE expires <= ? LIMIT ?)`, now.Add(-inviteMemory).Unix(), limit)
 		},
+		func(t *tx) (int, error) { return t.expireEndpoints(now, limit) },
 		func(t *tx) (int, error) { return t.expireBlobs(uploading, now, limit) },
 		func(t *tx) (int, error) { return t.expireBlobs(finished, now, limit) },
 		func(t *tx) (int, error) {
 			return t.exec(`DELETE FROM blob_quotas WHERE quota IN (SELECT quota FROM blob_quotas WHERE day < ? LIMIT ?)`, quotaCutoff, limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM recovery_tries WHERE subject IN (SELECT subject FROM recovery_tries WHERE day < ? LIMIT ?)`, quotaCutoff, limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM reports WHERE number IN (SELECT number FROM reports WHERE day < ? LIMIT ?)`, reportCutoff, limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM report_quotas WHERE quota IN (SELECT quota FROM report_quotas WHERE day < ? LIMIT ?)`, quotaCutoff, limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM bans WHERE account IN (SELECT account FROM bans WHERE until > 0 AND until <= ? LIMIT ?)`, now.Unix(), limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM token_quotas WHERE quota IN (SELECT quota FROM token_quotas WHERE day < ? LIMIT ?)`, quotaCutoff, limit)
+		},
+		func(t *tx) (int, error) {
+			return t.exec(`DELETE FROM spent_tokens WHERE token IN (SELECT token FROM spent_tokens WHERE due <= ? LIMIT ?)`, now.Unix(), limit)
 		},
 	} {
 		n := 0

@@ -64,6 +64,13 @@ func (s *Store) ClaimKeyPackages(ctx context.Context, account [16]byte, except [
 	var claimed []storage.DeviceKeys
 	err := s.writer.do(ctx, func(t *tx) error {
 		claimed = nil
+		_, banned, err := t.standing(account, now)
+		if err != nil {
+			return orUnknown(err, storage.ErrUnknownAccount)
+		}
+		if banned {
+			return nil
+		}
 		devices, err := t.reachableDevices(account)
 		if err != nil {
 			return err
@@ -96,10 +103,6 @@ type reachableDevice struct {
 
 // reachableDevices lists the devices of an account that have a hybrid key.
 func (t *tx) reachableDevices(account [16]byte) ([]reachableDevice, error) {
-	var exists int
-	if err := t.get(into(&exists), `SELECT 1 FROM accounts WHERE id = ?`, account[:]); err != nil {
-		return nil, orUnknown(err, storage.ErrUnknownAccount)
-	}
 	var devices []reachableDevice
 	err := t.each(func(rows *sql.Rows) error {
 		var d reachableDevice

@@ -28,8 +28,14 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}
+	return again(ctx, func() error { return migrateTo(ctx, db, files) })
+}
+
+// again tries what collides with other processes that open a new file: while
+// it becomes one with a WAL, SQLite does not wait for its lock.
+func again(ctx context.Context, do func() error) error {
 	for try := 1; ; try++ {
-		err := migrateTo(ctx, db, files)
+		err := do()
 		if err == nil || errors.Is(err, storage.ErrSchemaNewer) || try == migrationTries {
 			return err
 		}

@@ -41,6 +41,7 @@ func TestStore(t *testing.T) {
 		checkPlans(t, statements)
 		storagetest.CheckCovered(t, statements, map[string]string{
 			"SELECT max(version_id) FROM goose_db_version": "a row for each migration, read when an operator asks",
+			"SELECT max(coalesce((SELECT max(active_day)":  "one row of each table, by index and key; read when an operator asks",
 		})
 	})
 }

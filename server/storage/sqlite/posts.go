@@ -60,7 +60,11 @@ func (t *tx) stale(c channel, epoch uint64) error {
 
 // Post appends an item to every queue of a channel.
 func (s *Store) Post(ctx context.Context, p storage.Post) (storage.Posted, error) {
-	return s.post(ctx, p.Channel, p.Item, func(t *tx, c channel) (storage.Posted, error) {
+	return s.change(ctx, func(t *tx) (storage.Posted, error) { return s.postIn(t, p) })
+}
+
+func (s *Store) postIn(t *tx, p storage.Post) (storage.Posted, error) {
+	return t.post(p.Channel, p.Item, func(c channel) (storage.Posted, error) {
 		if !c.accepts(p.Epoch) {
 			return storage.Posted{}, t.stale(c, p.Epoch)
 		}
@@ -72,30 +76,34 @@ func (s *Store) Post(ctx context.Context, p storage.Post) (storage.Posted, error
 	})
 }
 
-// post runs what Post and Commit share: it finds the channel and answers a
-// repeated item.
-func (s *Store) post(ctx context.Context, id storage.ChannelID, item storage.ItemID, run func(*tx, channel) (storage.Posted, error)) (storage.Posted, error) {
+// change runs a post or a commit as a change of its own.
+func (s *Store) change(ctx context.Context, run func(*tx) (storage.Posted, error)) (storage.Posted, error) {
 	var posted storage.Posted
-	err := s.writer.do(ctx, func(t *tx) error {
-		c, err := t.channel(id)
-		if err != nil {
-			return err
-		}
-		seq, err := t.postedBefore(c.number, item)
-		if err != nil {
-			return err
-		}
-		if seq != 0 {
-			posted = storage.Posted{ChannelSeq: seq, Duplicate: true}
-			return nil
-		}
-		posted, err = run(t, c)
+	err := s.writer.do(ctx, func(t *tx) (err error) {
+		posted, err = run(t)
 		return err
 	})
 	if err != nil {
 		return storage.Posted{}, err
 	}
 	return posted, nil
+}
+
+// post runs what Post and Commit share: it finds the channel and answers a
+// repeated item.
+func (t *tx) post(id storage.ChannelID, item storage.ItemID, run func(channel) (storage.Posted, error)) (storage.Posted, error) {
+	c, err := t.channel(id)
+	if err != nil {
+		return storage.Posted{}, err
+	}
+	seq, err := t.postedBefore(c.number, item)
+	if err != nil {
+		return storage.Posted{}, err
+	}
+	if seq != 0 {
+		return storage.Posted{ChannelSeq: seq, Duplicate: true}, nil
+	}
+	return run(c)
 }
 
 // recipients makes one delivery for each queue of a channel, also where it has

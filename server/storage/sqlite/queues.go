@@ -67,6 +67,20 @@ func (s *Store) LastSeq(ctx context.Context, queue storage.QueueID) (uint64, err
 	return seq, orUnknown(err, storage.ErrUnknownQueue)
 }
 
+// Peek tells what waits in a queue.
+func (s *Store) Peek(ctx context.Context, queue storage.QueueID) (storage.Waiting, error) {
+	var w storage.Waiting
+	var oldest sql.NullInt64
+	err := s.reader.get(ctx, into(&w.LastSeq, &w.Items, &w.Bytes, &oldest), `SELECT last_seq, items, bytes,
+		(SELECT day FROM queue_items WHERE position BETWEEN q.number << 32 AND q.number << 32 | ? ORDER BY position LIMIT 1)
+		FROM queues q WHERE id = ?`, int64(maxSeq), queue[:])
+	if err != nil {
+		return storage.Waiting{}, orUnknown(err, storage.ErrUnknownQueue)
+	}
+	w.OldestDay, w.Acked = uint64(oldest.Int64), w.LastSeq-min(uint64(w.Items), w.LastSeq)
+	return w, nil
+}
+
 // AckItems deletes every item up to and including a seq.
 func (s *Store) AckItems(ctx context.Context, queue storage.QueueID, upTo uint64) error {
 	return s.writer.do(ctx, func(t *tx) error {

@@ -113,10 +113,17 @@ func openWriteDB(ctx context.Context, path string) (*sql.DB, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	if err := errors.Join(checkPragmas(ctx, db), migrate(ctx, db)); err != nil {
+	if err := openSchema(ctx, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+func openSchema(ctx context.Context, db *sql.DB) error {
+	if err := again(ctx, func() error { return checkPragmas(ctx, db) }); err != nil {
+		return err
+	}
+	return migrate(ctx, db)
 }
 
 // checkPragmas refuses a database on which SQLite would not keep our promises,

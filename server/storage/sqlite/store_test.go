@@ -1,12 +1,14 @@
 package sqlite
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,5 +202,26 @@ func TestErrorsAreDiscreet(t *testing.T) {
 	}
 	if text := fmt.Sprintf("%v %s %x %+v", d.Queue, channel, d.Queue, storage.Posted{Appended: []storage.Appended{{Queue: d.Queue}}}); strings.Contains(text, secrets[1]) || strings.Contains(text, secrets[2]) {
 		t.Errorf("an id shows itself: %s", text)
+	}
+}
+
+// What refers to an account or a device goes with it: DeleteAccount deletes
+// only the tables named here itself.
+func TestNothingOutlivesItsAccount(t *testing.T) {
+	path := newPath(t)
+	must(t, openAt(t, path, storage.DefaultLimits()).Close())
+	db := openRaw(t, path)
+	rows, err := db.Query(`SELECT m.name || '.' || f."from" FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f
+		WHERE m.type = 'table' AND f."table" IN ('accounts', 'devices', 'queues') AND f.on_delete <> 'CASCADE' ORDER BY 1`)
+	must(t, err)
+	var names []string
+	must(t, eachRow(rows, func(rows *sql.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		names = append(names, name)
+		return err
+	}))
+	if want := []string{"devices.account", "queues.number", "revoked_devices.account"}; !slices.Equal(names, want) {
+		t.Errorf("without ON DELETE CASCADE: %q, want %q", names, want)
 	}
 }

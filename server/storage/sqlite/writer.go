@@ -68,10 +68,19 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 // do runs a change and returns when it is durable or has failed. A panic of
 // run comes out of do.
 func (w *writer) do(ctx context.Context, run func(*tx) error) error {
-	c := &call{run: run, asked: time.Now(), done: make(chan struct{})}
+	c := newCall(run)
 	if err := w.submit(ctx, c); err != nil {
 		return err
 	}
+	return c.wait(ctx)
+}
+
+func newCall(run func(*tx) error) *call {
+	return &call{run: run, asked: time.Now(), done: make(chan struct{})}
+}
+
+// wait waits for a call that was submitted.
+func (c *call) wait(ctx context.Context) error {
 	select {
 	case <-c.done:
 	case <-ctx.Done():

@@ -165,3 +165,40 @@ func testQueueByteBound(t *testing.T, open Open) {
 	post(t, s, newPost(c.ID, 7, item("h")))
 	want("c", "!", "f", "!", "small", "!")
 }
+
+func testPeek(t *testing.T, open Open) {
+	limits := storage.DefaultLimits()
+	limits.QueueItems, limits.ItemTTL = 5, 30*day
+	s := open(t, limits)
+	queues := enrolQueues(t, s, 2)
+	c := newChannel(t, s, queues...)
+	want := func(items int, bytes int64, oldest time.Time, last, acked uint64) {
+		t.Helper()
+		got, err := s.Peek(t.Context(), queues[0])
+		must(t, err)
+		w := storage.Waiting{Items: items, Bytes: bytes, LastSeq: last, Acked: acked}
+		if items > 0 {
+			w.OldestDay = storage.DayOf(oldest)
+		}
+		equal(t, "waiting", got, w)
+	}
+	want(0, 0, today, 0, 0)
+	for i := range 3 {
+		p := newPost(c.ID, 7, "x")
+		p.Now = today.AddDate(0, 0, i)
+		post(t, s, p)
+	}
+	want(3, 99, today, 3, 0)
+	must(t, s.AckItems(t.Context(), queues[0], 1))
+	want(2, 66, today.AddDate(0, 0, 1), 3, 1)
+	expireAll(t, s, today.AddDate(0, 0, 32), 100)
+	want(1, 33, today.AddDate(0, 0, 2), 3, 2)
+	for range 6 {
+		post(t, s, newPost(c.ID, 7, "x"))
+	}
+	want(6, 165, today.AddDate(0, 0, 2), 8, 2) // an overflow mark is an item too
+	must(t, s.AckItems(t.Context(), queues[0], math.MaxUint64))
+	want(0, 0, today, 8, 8)
+	_, err := s.Peek(t.Context(), random16())
+	wantErr(t, err, storage.ErrUnknownQueue)
+}

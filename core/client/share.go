@@ -1,0 +1,202 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"quicprochat/core/identity"
+	"quicprochat/core/vault"
+	"quicprochat/core/wire"
+	qpcv1 "quicprochat/proto/qpc/v1"
+)
+
+// SetMuted says whether a conversation should stay silent, on all devices of
+// the account. The client goes on as before; whoever notifies the person asks
+// [Conversation.Muted]. ErrUnknownConversation, ErrTooManySettings.
+func (c *Client) SetMuted(ctx context.Context, id ConversationID, muted bool) error {
+	return c.setConversation(ctx, id, sharedMuted, muted)
+}
+
+// SetPinned says whether a conversation comes before those that are not pinned,
+// on all devices of the account. ErrUnknownConversation, ErrTooManySettings.
+func (c *Client) SetPinned(ctx context.Context, id ConversationID, pinned bool) error {
+	return c.setConversation(ctx, id, sharedPinned, pinned)
+}
+
+func (c *Client) setConversation(ctx context.Context, id ConversationID, kind sharedKind, on bool) error {
+	if _, err := c.find(id); err != nil {
+		return err
+	}
+	if err := c.setShared(ctx, shared{kind, id}, on); err != nil {
+		return err
+	}
+	return c.tellConversation(ctx, id)
+}
+
+// tellConversation publishes a conversation's row as it is now.
+func (c *Client) tellConversation(ctx context.Context, id ConversationID) error {
+	conversation, err := c.Conversation(ctx, id)
+	if errors.Is(err, ErrUnknownConversation) {
+		return nil // not on disk yet: it will be told
+	}
+	if err == nil {
+		c.events.publish(ConversationChanged{conversation})
+	}
+	return err
+}
+
+// SetBlocked says whether invitations of an account are declined, on all
+// devices of this account, without a word to it. Conversations in which both
+// are already stay as they are. ErrYourself, ErrTooManySettings.
+func (c *Client) SetBlocked(ctx context.Context, account AccountID, blocked bool) error {
+	if account == c.self.account() {
+		return ErrYourself
+	}
+	if err := c.setShared(ctx, shared{sharedBlocked, account}, blocked); err != nil {
+		return err
+	}
+	for _, v := range c.all() {
+		v.mu.Lock()
+		direct := v.row.Kind == vault.ConversationDirect && v.row.PeerID == account
+		v.mu.Unlock()
+		if direct {
+			if err := c.tellConversation(ctx, v.id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Blocked lists the blocked accounts, in no order. One that this device has
+// not met has no name.
+func (c *Client) Blocked(context.Context) ([]Contact, error) {
+	var list []Contact
+	for _, id := range c.shared.ids(sharedBlocked) {
+		known, _ := c.people.get(id)
+		list = append(list, Contact{AccountID: id, Name: known.Name})
+	}
+	return list, nil
+}
+
+// maxShareTries bounds how often one begins anew because another device was
+// faster.
+const maxShareTries = 8
+
+// ShareSettings gets what other devices have set, and lets them know what this
+// one has. The client does so by itself whenever it comes online, something is
+// set, and from time to time; a caller who is about to close it may not want to
+// wait for that. ErrOffline.
+func (c *Client) ShareSettings(ctx context.Context) error {
+	ctx, cancel := c.during(ctx)
+	defer cancel()
+	return c.closedOr(c.shareSettings(ctx))
+}
+
+// shareWhenDue is ShareSettings for maintenance.
+func (c *Client) shareWhenDue(ctx context.Context) error {
+	if !c.shared.due(c.now()) {
+		return nil
+	}
+	return c.shareSettings(ctx)
+}
+
+func (c *Client) shareSettings(ctx context.Context) (err error) {
+	c.sharing.Lock()
+	defer c.sharing.Unlock()
+	began := c.now()
+	defer func() {
+		if err == nil {
+			c.shared.sharedAt(began)
+		}
+	}()
+	changed := false
+	defer func() {
+		if changed {
+			c.events.publish(Resync{})
+		}
+	}()
+	for range maxShareTries {
+		news, behind, err := c.fetchSettings(ctx)
+		changed = changed || news
+		if err != nil {
+			return err
+		}
+		done, err := c.putSettings(ctx, behind)
+		if done || err != nil {
+			return err
+		}
+	}
+	return ErrBusy
+}
+
+// fetchSettings takes over what the server has, where it is newer. behind is
+// the version of a server that has gone back, such as to a backup, and 0
+// otherwise: what it has is not believed but written over.
+func (c *Client) fetchSettings(ctx context.Context) (news bool, behind *uint64, err error) {
+	s := c.shared
+	s.mu.RLock()
+	known := s.version
+	s.mu.RUnlock()
+	var m qpcv1.GetVaultResponse
+	if err := c.account.call(ctx, &qpcv1.GetVaultRequest{KnownVersion: known}, &m); err != nil {
+		return false, nil, err
+	}
+	switch {
+	case m.Version == known:
+		return false, nil, nil
+	case m.Version < known:
+		return false, &m.Version, nil
+	}
+	base, err := openShared(c.self.vaultKey, c.self.account(), m.Version, m.Sealed)
+	if err != nil {
+		return false, nil, fmt.Errorf("shared settings: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.version != known {
+		return false, nil, nil
+	}
+	before := s.merged()
+	pending := maps.Clone(s.pending)
+	maps.DeleteFunc(pending, func(key shared, on bool) bool { return base[key] == on })
+	if err := c.saveShared(ctx, m.Version, base, pending); err != nil {
+		return false, nil, err
+	}
+	return !maps.Equal(before, s.merged()), nil, nil
+}
+
+// putSettings stores what this device has changed. done is false where another
+// device was faster.
+func (c *Client) putSettings(ctx context.Context, behind *uint64) (done bool, err error) {
+	s := c.shared
+	s.mu.RLock()
+	all, version, sent := s.merged(), s.version+1, maps.Clone(s.pending)
+	s.mu.RUnlock()
+	if behind != nil {
+		version = *behind + 1
+	} else if len(sent) == 0 {
+		return true, nil
+	}
+	sealed, err := sealShared(c.self.vaultKey, c.self.account(), version, all)
+	if err != nil {
+		return false, err
+	}
+	if len(sealed) > identity.MaxSealedVault || len(all) > maxShared {
+		return false, ErrTooManySettings
+	}
+	err = c.account.call(ctx, &qpcv1.PutVaultRequest{Version: version, Sealed: sealed}, new(qpcv1.PutVaultResponse))
+	if wire.CodeOf(err) == qpcv1.ErrorCode_ERROR_CODE_VAULT_CONFLICT {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pending := maps.Clone(s.pending) // with what was set meanwhile
+	maps.DeleteFunc(pending, func(key shared, on bool) bool { return all[key] == on })
+	return len(pending) == 0, c.saveShared(ctx, version, all, pending)
+}

@@ -1,0 +1,189 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"quicprochat/server/storage"
+)
+
+const selectNameDeleted = `SELECT EXISTS (SELECT 1 FROM deleted_names WHERE hash = $1)`
+
+// NameDeleted tells whether an account with this name was deleted.
+func (s *Store) NameDeleted(ctx context.Context, name storage.NameHash) (bool, error) {
+	var deleted bool
+	err := s.get(ctx, into(&deleted), selectNameDeleted, name[:])
+	return deleted, err
+}
+
+func (t *tx) nameDeleted(name storage.NameHash) (bool, error) {
+	var deleted bool
+	if err := t.get(into(&deleted), selectNameDeleted, name[:]); err != nil {
+		return false, fmt.Errorf("look for deleted name: %w", err)
+	}
+	return deleted, nil
+}
+
+// ChangePassword replaces the record and the sealed key of an account.
+func (s *Store) ChangePassword(ctx context.Context, change storage.PasswordChange) error {
+	return s.change(ctx, func(t *tx) error {
+		record, sealed, err := t.lockCredentials(change.Account)
+		switch {
+		case err != nil:
+			return err
+		case bytes.Equal(record, change.Record) && bytes.Equal(sealed, change.SealedKey):
+			return nil
+		case !bytes.Equal(record, change.Before):
+			return storage.ErrAccountChanged
+		}
+		return t.putCredentials(change.Account, change.Record, change.SealedKey)
+	})
+}
+
+// lockCredentials reads what the password of an account opens, and makes its
+// changes take turns.
+func (t *tx) lockCredentials(account [16]byte) (record, sealed []byte, err error) {
+	err = t.get(into(&record, &sealed), `SELECT record, sealed_key FROM accounts WHERE id = $1 FOR NO KEY UPDATE`, account[:])
+	return record, sealed, orUnknown(err, storage.ErrUnknownAccount)
+}
+
+func (t *tx) putCredentials(account [16]byte, record, sealed []byte) error {
+	if _, err := t.exec(`UPDATE accounts SET record = $2, sealed_key = $3 WHERE id = $1`, account[:], blob(record), blob(sealed)); err != nil {
+		return fmt.Errorf("change the password: %w", err)
+	}
+	return nil
+}
+
+// DeleteAccount deletes an account and all that names it.
+func (s *Store) DeleteAccount(ctx context.Context, id [16]byte, name storage.NameHash) error {
+	if err := s.resign(ctx, id); err != nil {
+		return err
+	}
+	return s.change(ctx, func(t *tx) error {
+		var found int
+		err := t.get(into(&found), `SELECT 1 FROM accounts WHERE id = $1 FOR UPDATE`, id[:])
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("look for account: %w", err)
+		}
+		return t.deleteAccount(id, name)
+	})
+}
+
+// MayDeleteAccount tells whether an account can be deleted.
+func (s *Store) MayDeleteAccount(ctx context.Context, id [16]byte) error {
+	var last bool
+	err := s.get(ctx, into(&last), selectLastAdmin, id[:])
+	return lastAdmin(last, err)
+}
+
+// resign takes an account's role away, unless it is the last admin. From then on
+// its deletion leaves others without an admin no more, whatever becomes of them,
+// and need not hold up bans.
+func (s *Store) resign(ctx context.Context, id [16]byte) error {
+	return s.change(ctx, func(t *tx) error {
+		if _, err := t.lockModeration(); err != nil {
+			return err
+		}
+		var last bool
+		err := t.get(into(&last), selectLastAdmin, id[:])
+		if err := lastAdmin(last, err); err != nil {
+			return err
+		}
+		if _, err := t.exec(`UPDATE accounts SET role = 0 WHERE id = $1`, id[:]); err != nil {
+			return fmt.Errorf("take the role away: %w", err)
+		}
+		return nil
+	})
+}
+
+// selectLastAdmin tells whether an account is the only admin of others. The
+// comparisons in both directions, and role <> 0, name the indexes.
+const selectLastAdmin = `SELECT a.role = 1
+		AND NOT EXISTS (SELECT 1 FROM accounts o WHERE o.role <> 0 AND o.role = 1 AND o.id <> a.id AND NOT EXISTS (SELECT 1 FROM bans b WHERE b.account = o.id))
+		AND (EXISTS (SELECT 1 FROM accounts o WHERE o.id < a.id) OR EXISTS (SELECT 1 FROM accounts o WHERE o.id > a.id))
+	FROM accounts a WHERE a.id = $1`
+
+// lastAdmin reads what selectLastAdmin tells.
+func lastAdmin(last bool, err error) error {
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for admins: %w", err)
+	case last:
+		return storage.ErrLastAdmin
+	}
+	return nil
+}
+
+func (t *tx) deleteAccount(id [16]byte, name storage.NameHash) error {
+	var devices []int64
+	// "+ 0" keeps the planner from looking for the account along the numbers
+	err := t.each(func(rows pgx.Rows) error {
+		var number int64
+		err := rows.Scan(&number)
+		devices = append(devices, number)
+		return err
+	}, `SELECT number FROM devices WHERE account = $1 ORDER BY number + 0 FOR UPDATE`, id[:])
+	if err != nil {
+		return fmt.Errorf("look for devices: %w", err)
+	}
+	q := &pgx.Batch{}
+	for _, number := range devices {
+		deleteDevice(q, number)
+	}
+	q.Queue(`DELETE FROM revoked_devices WHERE account = $1`, id[:])
+	q.Queue(`DELETE FROM accounts WHERE id = $1`, id[:]) // the rest goes with it
+	q.Queue(`INSERT INTO deleted_names (hash) VALUES ($1) ON CONFLICT DO NOTHING`, name[:])
+	if err := t.run(q); err != nil {
+		return fmt.Errorf("delete account: %w", err)
+	}
+	return nil
+}
+
+// PutVault stores the next version of a vault.
+func (s *Store) PutVault(ctx context.Context, vault storage.Vault) error {
+	return s.change(ctx, func(t *tx) error {
+		if err := t.lockAccount(vault.Account); err != nil {
+			return err
+		}
+		var version int64
+		var sealed []byte
+		err := t.get(into(&version, &sealed), selectVault, vault.Account[:])
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("look for vault: %w", err)
+		}
+		switch current := uint64(version); {
+		case current == vault.Version && bytes.Equal(sealed, vault.Sealed):
+			return nil
+		case current+1 != vault.Version || vault.Version > storage.MaxVaultVersion:
+			return &storage.VaultConflictError{Current: current}
+		}
+		_, err = t.exec(`INSERT INTO account_vaults (account, version, sealed) VALUES ($1, $2, $3)
+			ON CONFLICT (account) DO UPDATE SET version = excluded.version, sealed = excluded.sealed`,
+			vault.Account[:], int64(vault.Version), blob(vault.Sealed))
+		if err != nil {
+			return fmt.Errorf("store vault: %w", err)
+		}
+		return nil
+	})
+}
+
+const selectVault = `SELECT version, sealed FROM account_vaults WHERE account = $1`
+
+// Vault gives the vault of an account.
+func (s *Store) Vault(ctx context.Context, account [16]byte) (storage.Vault, error) {
+	v := storage.Vault{Account: account}
+	err := s.get(ctx, into(&v.Version, &v.Sealed), selectVault, account[:])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return storage.Vault{}, nil
+	}
+	return v, err
+}

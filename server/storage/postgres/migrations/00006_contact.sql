@@ -1,0 +1,25 @@
+-- +goose Up
+
+-- Tokens that were spent: a hash of the token's nonce, and one of the nonce with
+-- what it was spent for. Nothing here is in any other table.
+CREATE TABLE spent_tokens (
+    token bytea PRIMARY KEY,
+    use   bytea NOT NULL,
+    due   bigint NOT NULL -- the day from which on the token's key is not accepted
+);
+CREATE INDEX spent_tokens_by_due ON spent_tokens (due);
+
+-- How many tokens were issued. quota is a keyed hash of the account and the day,
+-- batch a keyed hash of what was issued last.
+CREATE TABLE token_quotas (
+    quota bytea PRIMARY KEY,
+    day   bigint NOT NULL,
+    used  bigint NOT NULL,
+    batch bytea NOT NULL
+);
+CREATE INDEX token_quotas_by_day ON token_quotas (day);
+
+-- +goose Down
+
+DROP TABLE token_quotas;
+DROP TABLE spent_tokens;
