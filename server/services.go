@@ -99,7 +99,7 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 		s.queues,
 		channel.New(channel.Options{
 			Store: s.store, Sealer: sealer, Waker: waker, Mint: s.mint, MaxAddresses: s.cfg.Limits.ChannelAddresses,
-			Charge: s.chargePosts, Now: s.now, Log: s.log,
+			Charge: s.chargePosts, Explain: func(err error) *wire.Error { return s.explain(wire.Method{}, err) }, Now: s.now, Log: s.log,
 		}),
 		s.blobs,
 		s.moderation,
