@@ -144,6 +144,9 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	s.troubles = newTroubles(log, s.meters)
 	s.log = slog.New(troubleHandler{log.Handler(), s.troubles})
 	s.health.again = lookAgain
+	if exists(filepath.Join(cfg.DataDir, secrets.RestoringName)) {
+		return nil, ErrRestoring
+	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}

@@ -38,7 +38,7 @@ const (
 	// maxSmall bounds the files that are read into memory.
 	maxSmall = 1 << 20
 	// unfinished holds what is being restored, in the folder.
-	unfinished = ".restoring"
+	unfinished = secrets.RestoringName
 )
 
 // Restored is what a backup brought back.
