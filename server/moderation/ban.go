@@ -53,6 +53,9 @@ func (s *Service) ban(ctx context.Context, account identity.AccountID, by *[16]b
 		return fmt.Errorf("banning: %w", banError(err))
 	}
 	s.Sessions.EndAccount(account, qpcv1.Goodbye_REASON_BANNED)
+	if err := s.Store.DeletePushes(ctx, account); err != nil { // woken, a device could do nothing
+		return fmt.Errorf("banned; deleting its push registrations: %w", err)
+	}
 	s.Log.InfoContext(ctx, "account banned")
 	return nil
 }
