@@ -33,7 +33,7 @@ func TestCommitsLinearizableKilledPostgres(t *testing.T) {
 func checkCommitsKilled(t *testing.T, nodes []*process) {
 	t.Helper()
 	f := &fixture{t: t, clock: &clock{}, link: func() string { return nodes[0].link }}
-	alice := f.register("alice")
+	address := f.register("alice").address()
 	r := &commitRace{nodes: nodes, key: ed25519.NewKeyFromSeed(random(ed25519.SeedSize))}
 	for i := range 32 {
 		c := &caller{roamer: roamer{t: t, nodes: nodes, at: i}}
@@ -42,7 +42,7 @@ func checkCommitsKilled(t *testing.T, nodes []*process) {
 	}
 	for _, p := range append(nodes, nodes[0]) {
 		r.room = &room{f: f, id: random(16)}
-		create := &qpcv1.CreateChannelRequest{ChannelId: r.room.id, Epoch: storagetest.FirstEpoch, VerifyKey: publicOf(r.key), Addresses: [][]byte{alice.address()}}
+		create := &qpcv1.CreateChannelRequest{ChannelId: r.room.id, Epoch: storagetest.FirstEpoch, VerifyKey: publicOf(r.key), Addresses: [][]byte{address}}
 		must[qpcv1.CreateChannelResponse](f.dial(), create)
 		ended := storagetest.CheckCommits(t, r.commit, func() uint64 { return r.current(t) }, func() {
 			p.kill()
