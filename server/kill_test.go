@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ const killedDir = "QPC_TEST_KILLED_SERVER"
 // serveUntilKilled serves a data folder and prints the link. It does not
 // return.
 func serveUntilKilled(dir string) {
+	debug.SetGCPercent(GCPercent)
 	cfg := openConfig(dir)
 	cfg.Limits.Connections, cfg.Limits.ConnectionsPerAddress = 1<<20, 1<<20
 	s, err := New(cfg, nil)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -34,6 +35,9 @@ func (cmd *serveCmd) Run(c *console) error {
 	hup := make(chan os.Signal, 1) // from the first moment on: the signal ends programs that do not ask for it
 	signal.Notify(hup, hangUp)
 	defer signal.Stop(hup)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(server.GCPercent)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	options, err := bucketOption(ctx, cfg.BlobURL)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"quicprochat/core/identity"
 	"quicprochat/core/wire"
@@ -42,7 +41,7 @@ func (s *Service) banUser(ctx context.Context, p *wire.Peer, req *qpcv1.BanUserR
 func (s *Service) ban(ctx context.Context, account identity.AccountID, by *[16]byte, until time.Time, reason string) error {
 	now := s.Now()
 	switch {
-	case len(reason) > maxNote || !utf8.ValidString(reason):
+	case !validNote(reason):
 		return errNote
 	case !until.IsZero() && !until.After(now):
 		return errUntil
