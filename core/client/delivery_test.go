@@ -60,7 +60,7 @@ func TestRefusalOvertakenByCommits(t *testing.T) {
 	f.mu.Lock()
 	f.strict = true
 	f.mu.Unlock()
-	came, gate := make(chan struct{}), make(chan struct{})
+	came, gate := make(chan struct{}, 16), make(chan struct{}) // 16: a call may be repeated
 	hold := func(req any) {
 		if _, ok := req.(*qpcv1.PostRequest); ok {
 			came <- struct{}{}
