@@ -13,6 +13,7 @@ import (
 	"quicprochat/core/identity"
 	"quicprochat/core/opaque"
 	qpcv1 "quicprochat/proto/qpc/v1"
+	"quicprochat/server/config"
 	"quicprochat/server/secrets"
 	"quicprochat/server/storage"
 )
@@ -426,4 +427,31 @@ func TestDeletedNameInTheMiddleOfARegistration(t *testing.T) {
 	must[qpcv1.DeleteAccountResponse](alice.conn, f.deletion(alice.conn, alice.person))
 	_, err = call[qpcv1.RegisterFinishResponse](first.device.conn, first.finish)
 	wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_NAME_TAKEN)
+}
+
+// Who may not register learns of no name that was deleted or banned.
+func TestHiddenNamesAreHiddenFromStrangers(t *testing.T) {
+	f := start(t)
+	alice, mallory, mod := f.register("alice"), f.register("mallory"), f.operator("mod", storage.RoleModerator)
+	must[qpcv1.DeleteAccountResponse](alice.conn, f.deletion(alice.conn, alice.person))
+	if err := mod.ban(mallory); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[config.Registration]qpcv1.ErrorCode{
+		config.RegistrationInvite: qpcv1.ErrorCode_ERROR_CODE_INVITE_REQUIRED,
+		config.RegistrationClosed: qpcv1.ErrorCode_ERROR_CODE_REGISTRATION_CLOSED,
+	} {
+		f.cfg.Registration = mode
+		f.restart()
+		for _, name := range []string{"alice", "mallory", "nobody"} {
+			_, err := f.tryRegister(name, goodPassword, nil)
+			wantCode(t, err, want)
+		}
+	}
+	f.cfg.Registration = config.RegistrationInvite
+	f.restart()
+	for _, name := range []string{"alice", "mallory"} {
+		_, err := f.tryRegister(name, goodPassword, f.invite(1, time.Hour))
+		wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_NAME_TAKEN)
+	}
 }

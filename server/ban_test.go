@@ -324,3 +324,41 @@ func TestInvitesWithARole(t *testing.T) {
 		})
 	}
 }
+
+// A banned account is not woken, and nobody can make contact with its devices.
+func TestBanEndsPushAndContact(t *testing.T) {
+	f := start(t)
+	alice, mallory := f.register("alice"), f.register("mallory")
+	fetch := func(m *member) error {
+		_, err := call[qpcv1.FetchHybridKeyResponse](f.dial(), &qpcv1.FetchHybridKeyRequest{AccountId: m.person.id[:], DeviceId: m.id[:]})
+		return err
+	}
+	targets := func(m *member) int {
+		d, err := f.store.Device(t.Context(), m.person.id, m.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := f.store.PushTargets(t.Context(), []storage.QueueID{d.Queue})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	for _, m := range []*member{alice, mallory} {
+		m.registerPush(t, "https://push.example.org/")
+		m.uploadHybrid()
+		if err := fetch(m); err != nil || targets(m) != 1 {
+			t.Fatalf("before the ban: %v, %d registrations", err, targets(m))
+		}
+	}
+	if err := f.operator("mod", storage.RoleModerator).ban(mallory); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, fetch(mallory), qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_ACCOUNT)
+	if n := targets(mallory); n != 0 {
+		t.Errorf("%d registrations of a banned account", n)
+	}
+	if err := fetch(alice); err != nil || targets(alice) != 1 {
+		t.Errorf("another account: %v, %d registrations", err, targets(alice))
+	}
+}

@@ -14,9 +14,13 @@ const (
 	// steadyTime is how long a clock that was set must run steadily to be
 	// believed.
 	steadyTime = 10 * time.Minute
-	// maxForward is how far ahead it may have been set to be believed at all
-	// without a restart: what is out of time by it is deleted.
-	maxForward = 12 * time.Hour
+	// maxForward is how far ahead it may have been set to be believed that soon:
+	// what is out of time by it is deleted. One that is further ahead has to run
+	// steadily for farSteadyTime, in which an operator can set it right. It is
+	// believed in the end, because a machine that was paused for long is no
+	// reason to keep everything for ever.
+	maxForward    = 12 * time.Hour
+	farSteadyTime = 24 * time.Hour
 )
 
 // earliest is before any release of the program.
@@ -26,7 +30,7 @@ var earliest = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 // go out of time, for being set.
 type wallClock struct {
 	wall    func() time.Time
-	elapsed func() time.Duration // keeps going when the clock is set
+	elapsed func() time.Duration // keeps going when the clock is set, and while the machine sleeps
 
 	mu     sync.Mutex
 	wallAt time.Time     // the wall clock when it was believed last
@@ -57,14 +61,14 @@ func (c *wallClock) check() error {
 		return nil
 	case (off - c.by).Abs() > maxDrift: // set just now, or once more
 		c.by, c.since = off, elapsed
-	case off <= maxForward && elapsed-c.since >= steadyTime:
+	case elapsed-c.since >= farSteadyTime, off <= maxForward && elapsed-c.since >= steadyTime:
 		c.wallAt, c.at, c.by = wall, elapsed, 0
 		return nil
 	}
 	if off > 0 {
 		text := "nothing expires until it has run steadily for a while"
 		if off > maxForward {
-			text = "nothing expires until it is set back, or the server is restarted"
+			text = "nothing expires until it is set back, has run steadily for a day, or the server is restarted"
 		}
 		return fmt.Errorf("the clock was set ahead by %v: is that right? %s", off.Round(time.Minute), text)
 	}

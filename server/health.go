@@ -37,6 +37,28 @@ type health struct {
 	mu    sync.Mutex
 	at    time.Time
 	parts []Part
+	stuck map[string]bool // parts at which a look has not come back
+}
+
+// begin notes that a part is looked at, unless an earlier look has not come
+// back.
+func (h *health) begin(part string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stuck[part] {
+		return false
+	}
+	if h.stuck == nil {
+		h.stuck = make(map[string]bool)
+	}
+	h.stuck[part] = true
+	return true
+}
+
+func (h *health) end(part string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.stuck, part)
 }
 
 func (h *health) last() (parts []Part, at time.Time) {
@@ -61,6 +83,9 @@ func (h *health) figures() map[string]float64 {
 
 // errNotServing: clients cannot connect.
 var errNotServing = errors.New("clients cannot connect: the server has not started, or has stopped")
+
+// errStuck: a part was asked before and does not answer.
+var errStuck = errors.New("it hangs: an earlier look has not come back")
 
 // Ready looks the server over and says of each part whether it can do its
 // work. It returns within a few seconds; findings of the last second are
@@ -117,7 +142,7 @@ func (s *Server) looks(write bool) []look {
 func (s *Server) look(ctx context.Context, l look) Part {
 	limited, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	fine, err := l.do(limited)
+	fine, err := s.within(limited, l)
 	switch {
 	case ctx.Err() != nil:
 		return Part{l.part, false, "there was no time to look"}
@@ -136,6 +161,29 @@ func (s *Server) look(ctx context.Context, l look) Part {
 		return Part{l.part, false, err.Error()}
 	}
 	return Part{l.part, true, fine}
+}
+
+// within does a look and comes back when ctx ends, even where the look does
+// not: a write to a disk that hangs cannot be called off. Such a look goes on by
+// itself, and there is no other at that part until it is over.
+func (s *Server) within(ctx context.Context, l look) (fine string, err error) {
+	if !s.health.begin(l.part) {
+		return "", errStuck
+	}
+	done := make(chan struct{})
+	var text string
+	var failure error
+	go func() {
+		defer close(done)
+		defer s.health.end(l.part)
+		text, failure = l.do(ctx)
+	}()
+	select {
+	case <-done:
+		return text, failure
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 func (s *Server) serving() error {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"quicprochat/core/wire"
@@ -224,11 +225,53 @@ func TestClockIsWatched(t *testing.T) {
 	wall += 30 * 24 * time.Hour
 	want("a month ahead", "until it is set back")
 	pass(10 * steadyTime)
-	want("a month ahead, however long", "until it is set back")
+	want("a month ahead, after two hours", "until it is set back")
 	wall -= 30 * 24 * time.Hour
 	want("set right again", "")
+	wall += 30 * 24 * time.Hour
+	want("a machine that was paused for a month", "until it is set back")
+	pass(farSteadyTime)
+	want("steady for a day", "")
+	pass(24 * time.Hour)
+	want("and from then on", "")
 	wall -= 20 * 365 * 24 * time.Hour
 	want("before there was such a program", "set it")
+}
+
+// A disk that hangs neither keeps who asks waiting nor has looks pile up behind
+// it.
+func TestLookThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{troubles: newTroubles(slog.New(slog.DiscardHandler), newMeters())}
+		release := make(chan struct{})
+		looks := 0
+		hanging := look{partDisk, func(context.Context) (string, error) {
+			looks++
+			<-release
+			return "fine", nil
+		}}
+		began := time.Now()
+		if p := s.look(t.Context(), hanging); p.OK || !strings.Contains(p.Text, "no answer") {
+			t.Errorf("%+v", p)
+		}
+		if took := time.Since(began); took > lookTime {
+			t.Errorf("it took %v", took)
+		}
+		for range 10 {
+			if p := s.look(t.Context(), hanging); p.OK || !strings.Contains(p.Text, "hangs") {
+				t.Errorf("%+v", p)
+			}
+		}
+		if looks != 1 {
+			t.Errorf("%d looks hang", looks)
+		}
+		close(release)
+		synctest.Wait()
+		time.Sleep(calmTime)
+		if p := s.look(t.Context(), hanging); !p.OK {
+			t.Errorf("afterwards: %+v", p)
+		}
+	})
 }
 
 // While the clock is not believed, nothing expires.

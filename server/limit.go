@@ -52,8 +52,8 @@ func (s *Server) limit(p *wire.Peer, m wire.Method) error {
 	return s.refused(word(m.Rate.String(), "RATE_CLASS_"), "Too many requests. Try again a little later.", wait)
 }
 
-// limitLogin refuses to let a further password be tried for a name, whether
-// somebody has it or not.
+// limitLogin refuses to let a further password be tried for the name of a hash,
+// whether somebody has it or not.
 func (s *Server) limitLogin(name [16]byte) error {
 	wait := s.logins.Allow(loginClass, ratelimit.Name(name))
 	if wait == 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
@@ -27,72 +28,85 @@ func TestCommitsLinearizableKilledPostgres(t *testing.T) {
 	checkCommitsKilled(t, newCluster(t, 2, natstest.Run(t)))
 }
 
+// checkCommitsKilled has 32 committers race for a channel of their own for each
+// kill, through all nodes.
 func checkCommitsKilled(t *testing.T, nodes []*process) {
 	t.Helper()
 	f := &fixture{t: t, clock: &clock{}, link: func() string { return nodes[0].link }}
-	alice := f.register("alice")
-	r := &room{f: f, id: random(16), keys: map[uint64]ed25519.PrivateKey{}}
-	create := &qpcv1.CreateChannelRequest{ChannelId: r.id, Epoch: storagetest.FirstEpoch, VerifyKey: r.key(0), Addresses: [][]byte{alice.address()}}
-	must[qpcv1.CreateChannelResponse](f.dial(), create)
-
-	callers := make(map[int]*caller)
+	address := f.register("alice").address()
+	r := &commitRace{nodes: nodes, key: ed25519.NewKeyFromSeed(random(ed25519.SeedSize))}
 	for i := range 32 {
-		callers[i] = &caller{roamer: roamer{t: t, nodes: nodes, at: i}}
+		c := &caller{roamer: roamer{t: t, nodes: nodes, at: i}}
+		r.callers = append(r.callers, c)
+		defer c.close()
 	}
-	defer func() {
-		for _, c := range callers {
-			c.close()
-		}
-	}()
-	var answered, lost atomic.Int64
-	commit := func(client int, epoch uint64, item storage.ItemID) error {
-		c := callers[client]
-		if err := c.connect(t.Context()); err != nil {
-			return err
-		}
-		body := &qpcv1.CommitBody{ChannelId: r.id, Epoch: epoch, ItemId: item[:], MlsMessage: []byte("x"), NextVerifyKey: publicOf(r.keys[0])}
-		err := c.try(t.Context(), r.commitRequest(body, r.keys[0]), &qpcv1.CommitResponse{})
-		if err != nil && c.conn == nil {
-			lost.Add(1)
-			return err
-		}
-		answered.Add(1)
-		err = staleError(err)
-		if stale, ok := errors.AsType[*storage.StaleError](err); ok && stale.Winner != nil && *stale.Winner == item {
-			return nil // so long ago that its key is gone, and the winner is known
-		}
+	for _, p := range append(nodes, nodes[0]) {
+		r.room = &room{f: f, id: random(16)}
+		create := &qpcv1.CreateChannelRequest{ChannelId: r.room.id, Epoch: storagetest.FirstEpoch, VerifyKey: publicOf(r.key), Addresses: [][]byte{address}}
+		must[qpcv1.CreateChannelResponse](f.dial(), create)
+		ended := storagetest.CheckCommits(t, r.commit, func() uint64 { return r.current(t) }, func() {
+			p.kill()
+			p.run()
+		})
+		t.Logf("%d epochs ended; %d calls lost so far", ended, r.lost.Load())
+	}
+	if r.lost.Load() == 0 {
+		t.Error("the kills did not hit a call")
+	}
+}
+
+// commitRace is a channel for the check of commits, and who commits.
+type commitRace struct {
+	room    *room
+	key     ed25519.PrivateKey // of all epochs
+	nodes   []*process
+	callers []*caller
+	lost    atomic.Int64 // calls that were not answered
+}
+
+func (r *commitRace) commit(ctx context.Context, client int, epoch uint64, item storage.ItemID) error {
+	c := r.callers[client]
+	if err := c.connect(ctx); err != nil {
 		return err
 	}
-	current := func() uint64 {
-		c := callers[0]
+	body := &qpcv1.CommitBody{ChannelId: r.room.id, Epoch: epoch, ItemId: item[:], MlsMessage: []byte("x"), NextVerifyKey: publicOf(r.key)}
+	err := c.try(ctx, r.room.commitRequest(body, r.key), &qpcv1.CommitResponse{})
+	if err != nil && c.conn == nil {
+		r.lost.Add(1)
+		return err
+	}
+	err = staleError(err)
+	if stale, ok := errors.AsType[*storage.StaleError](err); ok && stale.Winner != nil && *stale.Winner == item {
+		return nil // so long ago that its key is gone, and the winner is known
+	}
+	return err
+}
+
+// current asks, over a connection that knows nothing of a killed server, until
+// it is answered.
+func (r *commitRace) current(t *testing.T) uint64 {
+	t.Helper()
+	c := &caller{roamer: roamer{t: t, nodes: r.nodes}}
+	defer c.close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		err := c.connect(ctx)
 		resp := &qpcv1.GetChannelResponse{}
-		var err error
-		for range 3 { // its connection may be one to a server that was killed
-			if err = c.connect(context.Background()); err != nil {
-				t.Fatal(err)
-			}
-			err = c.try(context.Background(), r.getRequest(storagetest.FirstEpoch, r.keys[0]), resp)
-			if c.conn != nil {
-				break
-			}
+		if err == nil {
+			err = c.try(ctx, r.room.getRequest(storagetest.FirstEpoch, r.key), resp)
+		}
+		if err == nil {
+			return resp.CurrentEpoch
 		}
 		if stale, ok := errors.AsType[*storage.StaleError](staleError(err)); ok {
 			return stale.Current // the first epoch was long ago
 		}
-		if err != nil {
+		if ctx.Err() != nil {
 			t.Fatal(err)
 		}
-		return resp.CurrentEpoch
+		time.Sleep(time.Millisecond) // as clients do
 	}
-	storagetest.CheckCommits(t, commit, current, func() {
-		for _, p := range append(nodes, nodes[0]) {
-			before := answered.Load()
-			waitFor(t, "commits go on", func() bool { return answered.Load() > before+40 })
-			p.kill()
-			p.run()
-		}
-	})
-	t.Logf("%d answers, %d calls lost", answered.Load(), lost.Load())
 }
 
 // staleError is what the store had said.

@@ -102,6 +102,13 @@ func TestDiskFull(t *testing.T) {
 	for range 30 {
 		wantUnavailable(t, a.post(waiting, waitingItem))
 	}
+	for i, o := range must[qpcv1.BatchPostResponse](a.room.anon, batchOf(waiting, waiting)).Outcomes {
+		// "not tried" where the one before it had failed when its turn came
+		code := o.GetError().GetCode()
+		if code != qpcv1.ErrorCode_ERROR_CODE_UNAVAILABLE && (i == 0 || code != qpcv1.ErrorCode_ERROR_CODE_NOT_TRIED) || i == 0 && o.GetError().GetRetryAfterMs() == 0 {
+			t.Errorf("post %d of a batch: %v", i, o)
+		}
+	}
 	if p := f.part(partStore); p.OK || !strings.Contains(p.Text, "full") {
 		t.Errorf("%+v", p)
 	}

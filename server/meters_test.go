@@ -210,6 +210,28 @@ func TestLoginLimitByName(t *testing.T) {
 	f.wantFigure(3, "qpc_rate_limited_total", "login")
 }
 
+// A connection of a device is no way around the limit of passwords that are
+// tried.
+func TestPasswordChangeCountsAsLogin(t *testing.T) {
+	f := start(t, func(c *Config) { c.Rates.Login = config.Rate{PerMinute: 1, Burst: 4} })
+	alice := f.register("alice")
+	for range 2 { // each lets two passwords be tried
+		f.beginPassword(alice.conn, alice.person, "wrong", "whatever it is now")
+	}
+	_, request, err := passwords.StartRegistration([]byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ke1, err := passwords.StartLogin([]byte("wrong"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = call[qpcv1.ChangePasswordStartResponse](alice.conn, &qpcv1.ChangePasswordStartRequest{Ke1: ke1, OpaqueRequest: request})
+	wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED)
+	_, err = f.tryLogin(f.dial(), "alice", alice.password)
+	wantCode(t, err, qpcv1.ErrorCode_ERROR_CODE_RATE_LIMITED)
+}
+
 // Rate limits count a network as what one customer has.
 func TestRateLimitsByNetwork(t *testing.T) {
 	f := start(t)

@@ -28,7 +28,6 @@ type hidden struct {
 	value   []byte
 	columns []string // "table.column", where its raw bytes may be
 	deleted bool     // its raw bytes may be where a database has not cleaned up yet
-	found   bool     // in one of columns
 }
 
 func newFinder(all []*hidden) *finder {

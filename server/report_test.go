@@ -195,6 +195,7 @@ func TestForgedReports(t *testing.T) {
 		"no category":      func(r *qpcv1.ReportMessageRequest) { r.Category = 0 },
 		"unknown category": func(r *qpcv1.ReportMessageRequest) { r.Category = 99 },
 		"long note":        func(r *qpcv1.ReportMessageRequest) { r.Note = strings.Repeat("x", 1001) },
+		"a note of orders": func(r *qpcv1.ReportMessageRequest) { r.Note = "\x1b[2J" },
 	} {
 		req := mallory.about("what was said")
 		spoil(req)

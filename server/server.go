@@ -141,7 +141,7 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 		cfg: cfg, now: time.Now, made: time.Now(), meters: newMeters(), leastFree: leastFree,
 		missed: make(chan struct{}, 1), pause: pause, ended: make(chan struct{}),
 	}
-	s.clock = newWallClock(time.Now, func() time.Duration { return time.Since(s.made) })
+	s.clock = newWallClock(time.Now, uptime)
 	s.inForce.Store(&cfg)
 	for _, option := range options {
 		option(s)
@@ -149,6 +149,9 @@ func New(cfg Config, log *slog.Logger, options ...Option) (*Server, error) {
 	s.troubles = newTroubles(log, s.meters)
 	s.log = slog.New(troubleHandler{log.Handler(), s.troubles})
 	s.health.again = lookAgain
+	if exists(filepath.Join(cfg.DataDir, secrets.RestoringName)) {
+		return nil, ErrRestoring
+	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}

@@ -55,6 +55,7 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 	if err != nil {
 		return err
 	}
+	limitLogin := func(name string) error { return s.limitLogin(hasher.Tried(name)) }
 	recoveries, err := recovery.New(recovery.Options{
 		Store: s.store, OPAQUE: passwords, Names: hasher, Sessions: s.sessions, Now: s.now, Log: s.log,
 	})
@@ -85,12 +86,12 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 	s.router = wire.NewRouter()
 	for _, service := range []interface{ Register(*wire.Router) }{
 		auth.New(auth.Options{
-			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, Names: hasher, LimitLogin: s.limitLogin,
+			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, Names: hasher, LimitLogin: limitLogin,
 			Registration: func() config.Registration { return s.settings().Registration },
 			Sessions:     s.sessions, Now: s.now, Log: s.log,
 		}),
 		account.New(account.Options{
-			Store: s.store, OPAQUE: passwords, Names: hasher, Sessions: s.sessions, Now: s.now, Log: s.log,
+			Store: s.store, OPAQUE: passwords, Names: hasher, Sessions: s.sessions, LimitLogin: limitLogin, Now: s.now, Log: s.log,
 		}),
 		recoveries,
 		device.New(s.store, s.sessions, s.now),
@@ -99,7 +100,7 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 		s.queues,
 		channel.New(channel.Options{
 			Store: s.store, Sealer: sealer, Waker: waker, Mint: s.mint, MaxAddresses: s.cfg.Limits.ChannelAddresses,
-			Charge: s.chargePosts, Now: s.now, Log: s.log,
+			Charge: s.chargePosts, Explain: func(err error) *wire.Error { return s.explain(wire.Method{}, err) }, Now: s.now, Log: s.log,
 		}),
 		s.blobs,
 		s.moderation,

@@ -37,6 +37,10 @@ var (
 	ErrMoved = errors.New("the database was moved away from the data folder: set store.url to where it is; to go back to how it was then, rename the file that ends in " + MovedSuffix)
 )
 
+// ErrRestoring: a restore is under way, or was killed. What is in the folder may
+// be keys without their database, beside which an empty one would be made.
+var ErrRestoring = errors.New("a backup is being brought back to the data folder, or was not to its end: wait for it, or empty the folder and restore again")
+
 // oneStore makes sure that there is no doubt which database is meant.
 func oneStore(cfg Config) error {
 	path := filepath.Join(cfg.DataDir, secrets.DatabaseName)

@@ -49,3 +49,18 @@ func TestStoreInDoubt(t *testing.T) {
 		t.Error("made an empty database in place of the one that was moved")
 	}
 }
+
+// What a restore that was killed has left is not taken for a server.
+func TestHalfRestored(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.DataDir, cfg.Listen = t.TempDir(), "127.0.0.1:0"
+	if err := os.Mkdir(filepath.Join(cfg.DataDir, secrets.RestoringName), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(cfg, nil); !errors.Is(err, ErrRestoring) {
+		t.Errorf("got %v", err)
+	}
+	if left, err := os.ReadDir(cfg.DataDir); err != nil || len(left) != 1 {
+		t.Errorf("made %v: %v", left, err)
+	}
+}

@@ -112,7 +112,7 @@ func (cmd *backupCmd) Run(c *console) error {
 	ctx, stop := interruptible()
 	defer stop()
 	path := cmd.path(time.Now())
-	source := backup.Source{Config: cfg, ConfigFile: cmd.configPath(), TempDir: filepath.Dir(path), KeysOnly: cmd.KeysOnly, Now: time.Now()}
+	source := backup.Source{Config: cfg, ConfigFile: cmd.configPath(), TempDir: cmd.tempDir(cfg, path), KeysOnly: cmd.KeysOnly, Now: time.Now()}
 	var summary backup.Summary
 	err = backup.ToFile(path, func(w io.Writer) error {
 		return lock.Write(w, func(w io.Writer) (err error) {
@@ -127,13 +127,28 @@ func (cmd *backupCmd) Run(c *console) error {
 	return nil
 }
 
+// encrypted tells whether the backup will be.
+func (cmd *backupCmd) encrypted() bool {
+	return len(cmd.EncryptTo) > 0 || cmd.lockFlags.PassphraseFile != ""
+}
+
+// tempDir is where the copy of the database lies meanwhile. Where an encrypted
+// backup goes, there may be others who must not see it: a disk that is taken
+// along, or a machine of somebody else's.
+func (cmd *backupCmd) tempDir(cfg config.Config, path string) string {
+	if cmd.encrypted() {
+		return cfg.DataDir
+	}
+	return filepath.Dir(path)
+}
+
 // path is the file to write: cmd.File, or a name with the time in that folder.
 func (cmd *backupCmd) path(now time.Time) string {
 	if info, err := os.Stat(cmd.File); err != nil || !info.IsDir() {
 		return cmd.File
 	}
 	name := "qpc-" + now.UTC().Format("20060102T150405Z") + ".tar"
-	if len(cmd.EncryptTo) > 0 || cmd.lockFlags.PassphraseFile != "" {
+	if cmd.encrypted() {
 		name += ".age"
 	}
 	return filepath.Join(cmd.File, name)
@@ -141,7 +156,7 @@ func (cmd *backupCmd) path(now time.Time) string {
 
 func (cmd *backupCmd) tell(c *console, path string, s backup.Summary) {
 	fmt.Fprintf(c.out, "Backup: %s\n%d files, %s, of them %d pieces of files that people sent.\n", path, s.Files, size(s.Bytes), s.Objects)
-	if len(cmd.EncryptTo) == 0 && cmd.lockFlags.PassphraseFile == "" {
+	if !cmd.encrypted() {
 		fmt.Fprintln(c.out, "It holds the server's keys and is not encrypted: keep it where only you can read it.")
 	}
 	if s.Bucket && !s.KeysOnly {

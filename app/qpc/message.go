@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"quicprochat/core/client"
 )
@@ -26,8 +27,23 @@ type messageLine struct {
 	State        string    `json:"state"`
 }
 
+// quoted is what somebody else wrote, for a terminal: it cannot command it, turn
+// the direction of text around, or look like lines that this program prints.
+func quoted(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\t':
+			return r
+		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r), r == '\u2028', r == '\u2029':
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+	return strings.ReplaceAll(text, "\n", "\n      | ")
+}
+
 func (s *session) printMessage(m client.Message) error {
-	kind, text := "text", fmt.Sprintf("%s  %s: %s", m.SentAt.Local().Format("2006-01-02 15:04"), m.SenderName, m.Text)
+	kind, text := "text", fmt.Sprintf("%s  %s: %s", m.SentAt.Local().Format("2006-01-02 15:04"), m.SenderName, quoted(m.Text))
 	if m.Kind == client.KindEvent {
 		kind, text = "event", fmt.Sprintf("%s  · %s", m.SentAt.Local().Format("2006-01-02 15:04"), m.Text)
 	}

@@ -83,7 +83,7 @@ func (s *session) printReport(r client.Report) error {
 	if r.Banned {
 		sender += " (banned)"
 	}
-	text := fmt.Sprintf("%d  %s  %s  %s  %s\n    %s: %s", r.Number, line.Day, line.Category, line.Resolution, r.Note, sender, r.Text)
+	text := fmt.Sprintf("%d  %s  %s  %s  %s\n    %s: %s", r.Number, line.Day, line.Category, line.Resolution, quoted(r.Note), sender, quoted(r.Text))
 	if r.DeviceGone {
 		text += "\n    The sender had revoked the device by then: somebody else may have written this."
 	}
@@ -195,5 +195,5 @@ func (s *session) printBanned(b client.Banned) error {
 		line.Until = &b.Until
 		until = "until " + b.Until.Local().Format("2006-01-02 15:04")
 	}
-	return s.print(line, fmt.Sprintf("%s  since %s, %s  %s", b.Name, line.Day, until, b.Reason))
+	return s.print(line, fmt.Sprintf("%s  since %s, %s  %s", b.Name, line.Day, until, quoted(b.Reason)))
 }

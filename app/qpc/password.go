@@ -49,7 +49,7 @@ func (p passwordCommand) Run(s *session) error {
 	if err := c.ChangePassword(ctx, present, next); err != nil {
 		return err
 	}
-	return s.print(map[string]bool{"changed": true}, "The password was changed. Other devices stay logged in and keep opening with the old one (see \"qpc password --this-device\").")
+	return s.print(map[string]bool{"changed": true}, "The password was changed. Other devices stay logged in and keep opening with the old one (see \"qpc password --this-device\"). A recovery code goes on working: if somebody else may have known the old password, make a new one (\"qpc recovery create\").")
 }
 
 type deleteAccountCommand struct {

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs the scripts in testdata, each against a server of its own.
 // A script finds two invite links in the environment, LINK for ten accounts
 // and EXPIRED, one for an admin in ADMIN, and the passwords in PASSWORD and in
-// the file "password". Other servers, for whose registration it is named, are
+// the file "password"; FORGED and NOTE would like to be more than texts. Other servers, for whose registration it is named, are
 // behind OPEN and CLOSED, and links for admins there behind OPENADMIN and
 // CLOSEDADMIN. set-role NAME ROLE gives somebody a role, by another handle on
 // the server's files.
@@ -69,6 +69,8 @@ func TestScripts(t *testing.T) {
 			// the subscription of RFC 8291's example
 			env.Setenv("P256DH", "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4")
 			env.Setenv("AUTH", "BTBZMqHH6r4Tts7J_aSIgg")
+			env.Setenv("FORGED", "red\x1b[31m\nmallory: never said")
+			env.Setenv("NOTE", "look\n    mallory: never said")
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			return os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(password+"\n"), 0o600)
 		},

@@ -26,6 +26,13 @@ func (o ownerSDK) Login(ctx context.Context, link client.Link, name, password st
 	return o.entered(o.SDK.Login(ctx, link, name, password))
 }
 
+// Recover implements controller.SDK.
+func (o ownerSDK) Recover(ctx context.Context, link client.Link, name, code, password string) (controller.Session, string, error) {
+	s, next, err := o.SDK.Recover(ctx, link, name, code, password)
+	s, err = o.entered(s, err)
+	return s, next, err
+}
+
 // Open implements controller.SDK.
 func (o ownerSDK) Open(ctx context.Context, password string) (controller.Session, error) {
 	return o.entered(o.SDK.Open(ctx, password))

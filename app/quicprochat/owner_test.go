@@ -39,7 +39,10 @@ func TestHostIsAdmin(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		c := s.(*client.Client)
+		c := s.(interface {
+			controller.Session
+			Sync(context.Context) error
+		})
 		if err := c.Sync(t.Context()); err != nil {
 			t.Fatal(err)
 		}

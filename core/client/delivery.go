@@ -186,6 +186,16 @@ func newDelivery(out *outgoing) (*delivery, error) {
 	return d, nil
 }
 
+// epoch is the one that a post was sealed for.
+func (d *delivery) epoch() uint64 {
+	req, _ := d.req.(*qpcv1.PostRequest)
+	body := &qpcv1.PostBody{}
+	if proto.Unmarshal(req.GetBody(), body) != nil {
+		return 0 // this device has made it, so it is none
+	}
+	return body.Epoch
+}
+
 // sealQueued seals a queued message for the present epoch: one that waited for
 // the group to be made, or whose epoch was over when it reached the server. One
 // that cannot be sealed fails.
@@ -257,7 +267,7 @@ func (v *conversation) judge(ctx context.Context, d *delivery, callErr error) (t
 			return pause << min(out.failures, 6), nil
 		}
 	case qpcv1.ErrorCode_ERROR_CODE_STALE_EPOCH:
-		return 0, v.stale(ctx, out, e)
+		return 0, v.stale(ctx, d, e)
 	case qpcv1.ErrorCode_ERROR_CODE_TOKEN_INVALID, qpcv1.ErrorCode_ERROR_CODE_TOKEN_KEY,
 		qpcv1.ErrorCode_ERROR_CODE_TOKEN_SPENT, qpcv1.ErrorCode_ERROR_CODE_TOKEN_MISSING:
 		if out.failures++; out.Kind == outboxCommit && out.failures < maxServerFailures {
@@ -290,8 +300,10 @@ func (v *conversation) accepted(ctx context.Context, out *outgoing, seq uint64) 
 	return nil
 }
 
-// stale: the channel has left the epoch of the item.
-func (v *conversation) stale(ctx context.Context, out *outgoing, e *wire.Error) error {
+// stale: the channel has left the epoch of the item. Meanwhile it may have moved
+// on from the epoch in the answer too, and the queue may have told so.
+func (v *conversation) stale(ctx context.Context, d *delivery, e *wire.Error) error {
+	out := d.out
 	if out.Kind == outboxRejoin {
 		return v.missedReturn(ctx, out, e) // others were faster
 	}
@@ -306,7 +318,7 @@ func (v *conversation) stale(ctx context.Context, out *outgoing, e *wire.Error) 
 	case out.Kind == outboxProposal:
 		// Whoever still wants to leave proposes again in each epoch.
 		return v.write(ctx, func(t *transaction) error { return t.dequeue(out, nil) })
-	case current < v.epoch:
+	case current < d.epoch():
 		return v.refused(ctx, out, fmt.Errorf("%w: the channel went back", ErrServer))
 	}
 	// Sealed anew, with the same message id, when the queue has brought us there.

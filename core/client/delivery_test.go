@@ -51,6 +51,56 @@ func TestStaleMessageAfterARestart(t *testing.T) {
 	bob.awaitTexts(id, "late")
 }
 
+// A refusal that is told late, when the channel has moved on again and the queue
+// has told so, does not speak of a channel that went back.
+func TestRefusalOvertakenByCommits(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	id := group(alice, bob)
+	f.mu.Lock()
+	f.strict = true
+	f.mu.Unlock()
+	came, gate := make(chan struct{}, 16), make(chan struct{}) // 16: a call may be repeated
+	hold := func(req any) {
+		if _, ok := req.(*qpcv1.PostRequest); ok {
+			came <- struct{}{}
+			<-gate
+		}
+	}
+	rotate := func() {
+		t.Helper()
+		if err := bob.RotateKeys(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		awaitSame(alice, bob, id)
+	}
+	f.intercept(hold, hold)
+	alice.send(id, "late")
+	<-came
+	rotate()
+	gate <- struct{}{} // it is refused
+	<-came
+	rotate()
+	f.intercept(nil, nil)
+	close(gate) // she is told
+	bob.awaitTexts(id, "late")
+	alice.until("the answer", func() bool { return lastText(alice, id).State == StateSent })
+}
+
+// A server that refuses a message for an epoch before its own has lost
+// something: the message fails, and is not sent for ever.
+func TestChannelWentBack(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	id := group(alice, bob)
+	f.mu.Lock()
+	f.strict = true
+	f.channels[id].epoch--
+	f.mu.Unlock()
+	alice.send(id, "hello?")
+	alice.until("the failure", func() bool { return lastText(alice, id).State == StateFailed })
+}
+
 // Who leaves while an own commit is under way does not lose track of the group.
 func TestLeaveWhileCommitting(t *testing.T) {
 	for name, restart := range map[string]bool{"running": false, "restarted": true} {

@@ -79,7 +79,8 @@ var (
 	ErrReportQuota = errors.New("client: too many reports today")
 	// ErrUnknownReport: the server has no such report.
 	ErrUnknownReport = errors.New("client: unknown report")
-	// ErrNoteInvalid: a note or reason is not UTF-8, or longer than MaxNote.
+	// ErrNoteInvalid: a note or reason is not UTF-8, has control characters in it,
+	// or is longer than MaxNote.
 	ErrNoteInvalid = errors.New("client: note invalid")
 	// ErrRoleRequired: the account's role on the server does not allow this.
 	ErrRoleRequired = errors.New("client: role required")

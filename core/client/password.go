@@ -37,6 +37,9 @@ func (c *Client) ChangePassword(ctx context.Context, present, next string) error
 	if err := c.awaitOnline(ctx); err != nil {
 		return err
 	}
+	if err := c.settleFirst(ctx, present); err != nil {
+		return c.closedOr(err)
+	}
 	lost := false // an earlier try may have been carried out
 	for {
 		err := c.tryPassword(ctx, present, next)
@@ -163,6 +166,31 @@ func (c *Client) settlePassword(ctx context.Context, password []byte, staged boo
 		return c.vault.AdoptStaged()
 	}
 	return errors.Join(ErrPresentPassword, c.vault.DropStaged())
+}
+
+// settleFirst ends an earlier change that is still uncertain, before another one
+// takes the place of its staged password: that may be the one which the server
+// has. It goes by the password that the server accepts, and nothing is changed
+// where that is not this one.
+func (c *Client) settleFirst(ctx context.Context, present string) error {
+	if !c.vault.Staged() {
+		return nil
+	}
+	right, err := c.knowsPassword(ctx, []byte(present))
+	switch {
+	case err != nil:
+		return err
+	case !right:
+		return ErrPresentPassword
+	}
+	staged, err := c.vault.IsStaged(present)
+	switch {
+	case err != nil:
+		return err
+	case staged:
+		return c.vault.AdoptStaged()
+	}
+	return c.vault.DropStaged()
 }
 
 // settleLater settles the password when the client is online.

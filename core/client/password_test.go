@@ -221,6 +221,60 @@ func TestPasswordSettledAfterARestart(t *testing.T) {
 	}
 }
 
+// A second change, while it is not known what became of the first, does not shut
+// out the password that the server has, whichever it is.
+func TestPasswordChangedWhileUncertain(t *testing.T) {
+	const third = "a third one, unlike both"
+	f := newFakeServer(t)
+	alice := f.register("alice")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	f.intercept(func(req any) {
+		if m, ok := req.(*qpcv1.LoginStartRequest); ok {
+			m.Ke1 = nil // nobody learns which one counts
+		}
+	}, func(req any) {
+		if _, ok := req.(*qpcv1.ChangePasswordFinishRequest); ok {
+			cancel()
+			alice.cut()
+		}
+	})
+	if err := alice.Client.ChangePassword(ctx, testPassword, nextPassword); !errors.Is(err, ErrPasswordUncertain) {
+		t.Fatal(err)
+	}
+	change := func(present string) (err error) {
+		alice.until("a connection", func() bool {
+			err = alice.Client.ChangePassword(t.Context(), present, third)
+			return !errors.Is(err, ErrOffline)
+		})
+		return err
+	}
+	for _, present := range []string{testPassword, nextPassword, "neither of the two"} {
+		if err := change(present); err == nil {
+			t.Errorf("%q was changed, although nobody knows which one counts", present)
+		}
+	}
+	f.intercept(nil, nil)
+	for _, present := range []string{testPassword, "neither of the two"} {
+		if err := change(present); !errors.Is(err, ErrPresentPassword) {
+			t.Errorf("%q: %v", present, err)
+		}
+	}
+	alice.close()
+	if !alice.opens(nextPassword) {
+		t.Error("the server's password does not open the profile")
+	}
+	c, err := Open(t.Context(), alice.o, nextPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice.Client = c
+	if err := c.ChangePassword(t.Context(), nextPassword, testPassword); err != nil {
+		t.Fatal(err)
+	}
+	alice.wantPasswords(testPassword, testPassword)
+}
+
 // The profile of another device opens with the old password until it is told.
 func TestUseAccountPassword(t *testing.T) {
 	f := newFakeServer(t)

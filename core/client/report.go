@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
@@ -92,7 +94,8 @@ func (c *Client) evidence(ctx context.Context, conversation ConversationID, mess
 }
 
 func checkNote(note string) error {
-	if len(note) > MaxNote || !utf8.ValidString(note) {
+	if len(note) > MaxNote || !utf8.ValidString(note) ||
+		strings.ContainsFunc(note, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
 		return ErrNoteInvalid
 	}
 	return nil

@@ -31,6 +31,7 @@ type route struct {
 	original Link // as the profile was made with
 
 	asking sync.Mutex // held while others are asked
+	saving sync.Mutex // held while stored changes
 
 	mu       sync.Mutex
 	stored   storedRoute
@@ -123,17 +124,22 @@ func (c *Client) learnRendezvous(ctx context.Context) error {
 	for i, l := range links {
 		texts[i] = l.String()
 	}
-	c.route.mu.Lock()
-	stored := c.route.stored
-	c.route.mu.Unlock()
-	if slices.Equal(stored.Rendezvous, texts) {
-		return nil
-	}
-	stored.Rendezvous = texts
-	return c.saveRoute(ctx, stored)
+	return c.changeRoute(ctx, func(stored *storedRoute) { stored.Rendezvous = texts })
 }
 
-func (c *Client) saveRoute(ctx context.Context, stored storedRoute) error {
+// changeRoute changes what the vault keeps of the route. Both connections and
+// the maintenance do so, each with what it has learned.
+func (c *Client) changeRoute(ctx context.Context, change func(*storedRoute)) error {
+	c.route.saving.Lock()
+	defer c.route.saving.Unlock()
+	c.route.mu.Lock()
+	before := c.route.stored
+	c.route.mu.Unlock()
+	stored := before
+	change(&stored)
+	if stored.Link == before.Link && stored.Issued == before.Issued && slices.Equal(stored.Rendezvous, before.Rendezvous) {
+		return nil
+	}
 	raw, err := json.Marshal(stored)
 	if err != nil {
 		return err
@@ -224,16 +230,16 @@ func askOne(ctx context.Context, server Link, pin []byte, now time.Time) (rendez
 // server was at first. It remembers what worked.
 func (c *Client) follow(ctx context.Context, found rendezvous.Endpoint, opts wire.DialOptions) *wire.Conn {
 	c.route.mu.Lock()
-	stored := c.route.stored
+	latest := c.route.stored.Issued
 	c.route.mu.Unlock()
 	links := []Link{c.route.original}
-	if issued := found.Issued.UnixMilli(); len(found.Hosts) > 0 && issued >= stored.Issued {
+	if issued := found.Issued.UnixMilli(); len(found.Hosts) > 0 && issued >= latest {
 		links = nil
 		for _, host := range found.Hosts {
 			links = append(links, Link{Host: host, Port: found.Port, Pin: c.route.original.Pin})
 		}
 		links = append(links, c.route.original)
-		stored.Issued = issued
+		latest = issued
 	}
 	conn, at := dialAny(ctx, links, opts)
 	if conn == nil {
@@ -242,10 +248,14 @@ func (c *Client) follow(ctx context.Context, found rendezvous.Endpoint, opts wir
 	c.route.mu.Lock()
 	c.route.link = at
 	c.route.mu.Unlock()
-	if stored.Link = at.String(); at.Addr() == c.route.original.Addr() {
-		stored.Link = ""
+	moved := at.String()
+	if at.Addr() == c.route.original.Addr() {
+		moved = ""
 	}
-	if err := c.saveRoute(ctx, stored); err != nil {
+	err := c.changeRoute(ctx, func(stored *storedRoute) {
+		stored.Link, stored.Issued = moved, max(stored.Issued, latest)
+	})
+	if err != nil {
 		c.log.Warn("remember where the server is", "error", err)
 	}
 	return conn

@@ -57,9 +57,23 @@ type sharedSettings struct {
 	mu      sync.RWMutex
 	shared  time.Time // when this connection last asked the server; zero: not yet
 	version uint64    // of what the server has; 0: nothing
-	base    map[shared]bool
+	base    revision
 	pending map[shared]bool // on or off
 }
+
+// revision is what the account's devices have agreed on, and how often that was
+// changed. Versions are the server's: they begin anew with a backup, and it can
+// say what it likes about them. A number is only ever taken over from a higher
+// one, so nothing old comes back as news.
+type revision struct {
+	number uint64
+	on     map[shared]bool
+}
+
+// maxRevisions is by how many a revision may be ahead of the one that a device
+// knows. More of them nobody makes: it is the work of a device that would leave
+// no room behind it.
+const maxRevisions = 1 << 32
 
 // storedSettings is sharedSettings in the vault.
 type storedSettings struct {
@@ -76,7 +90,7 @@ func (s *sharedSettings) has(kind sharedKind, id [16]byte) bool {
 	if on, ok := s.pending[key]; ok {
 		return on
 	}
-	return s.base[key]
+	return s.base.on[key]
 }
 
 // due tells whether it is time to ask the server.
@@ -96,7 +110,7 @@ func (s *sharedSettings) sharedAt(t time.Time) {
 // merged is what counts: the server's with what was changed since. The caller
 // holds s.mu.
 func (s *sharedSettings) merged() map[shared]bool {
-	all := maps.Clone(s.base)
+	all := maps.Clone(s.base.on)
 	for key, on := range s.pending {
 		if on {
 			all[key] = true
@@ -120,9 +134,9 @@ func (s *sharedSettings) ids(kind sharedKind) [][16]byte {
 	return list
 }
 
-func marshalShared(all map[shared]bool) ([]byte, error) {
-	m := &qpcv1.AccountSettings{}
-	for _, key := range slices.SortedFunc(maps.Keys(all), compareShared) {
+func marshalShared(r revision) ([]byte, error) {
+	m := &qpcv1.AccountSettings{Revision: r.number}
+	for _, key := range slices.SortedFunc(maps.Keys(r.on), compareShared) {
 		id := key.id[:]
 		if key.kind == sharedBlocked {
 			m.Blocked = append(m.Blocked, slices.Clone(id))
@@ -141,15 +155,15 @@ func marshalShared(all map[shared]bool) ([]byte, error) {
 
 var errSharedSettings = errors.New("client: shared settings are malformed")
 
-func parseShared(b []byte) (map[shared]bool, error) {
+func parseShared(b []byte) (revision, error) {
 	var m qpcv1.AccountSettings
 	if err := proto.Unmarshal(b, &m); err != nil {
-		return nil, fmt.Errorf("%w: %w", errSharedSettings, err)
+		return revision{}, fmt.Errorf("%w: %w", errSharedSettings, err)
 	}
 	all := make(map[shared]bool)
 	for _, c := range m.Conversations {
 		if len(c.ConversationId) != 16 {
-			return nil, errSharedSettings
+			return revision{}, errSharedSettings
 		}
 		if c.Muted {
 			all[shared{sharedMuted, [16]byte(c.ConversationId)}] = true
@@ -160,40 +174,40 @@ func parseShared(b []byte) (map[shared]bool, error) {
 	}
 	for _, id := range m.Blocked {
 		if len(id) != 16 {
-			return nil, errSharedSettings
+			return revision{}, errSharedSettings
 		}
 		all[shared{sharedBlocked, [16]byte(id)}] = true
 	}
 	if len(all) > maxShared {
-		return nil, errSharedSettings
+		return revision{}, errSharedSettings
 	}
-	return all, nil
+	return revision{m.Revision, all}, nil
 }
 
 // sealShared seals a version of the settings for the server to keep.
-func sealShared(key *identity.VaultKey, account AccountID, version uint64, all map[shared]bool) ([]byte, error) {
-	b, err := marshalShared(all)
+func sealShared(key *identity.VaultKey, account AccountID, version uint64, r revision) ([]byte, error) {
+	b, err := marshalShared(r)
 	if err != nil {
 		return nil, err
 	}
 	return key.Seal(account, version, seal.Pad(b, sharedFloor)), nil
 }
 
-func openShared(key *identity.VaultKey, account AccountID, version uint64, sealed []byte) (map[shared]bool, error) {
+func openShared(key *identity.VaultKey, account AccountID, version uint64, sealed []byte) (revision, error) {
 	padded, err := key.Open(account, version, sealed)
 	if err != nil {
-		return nil, err
+		return revision{}, err
 	}
 	b, err := seal.Unpad(padded)
 	if err != nil {
-		return nil, err
+		return revision{}, err
 	}
 	return parseShared(b)
 }
 
 // loadShared reads the settings from the vault.
 func loadShared(tx *vault.Tx) (*sharedSettings, error) {
-	s := &sharedSettings{base: map[shared]bool{}, pending: map[shared]bool{}}
+	s := &sharedSettings{base: revision{on: map[shared]bool{}}, pending: map[shared]bool{}}
 	raw, err := tx.Setting(settingShared)
 	if errors.Is(err, vault.ErrNotFound) {
 		return s, nil
@@ -210,10 +224,10 @@ func loadShared(tx *vault.Tx) (*sharedSettings, error) {
 		return nil, fmt.Errorf("%w: %w", ErrProfileCorrupt, err)
 	}
 	s.version, s.base = stored.Version, base
-	for key := range on {
+	for key := range on.on {
 		s.pending[key] = true
 	}
-	for key := range off {
+	for key := range off.on {
 		s.pending[key] = false
 	}
 	return s, nil
@@ -221,7 +235,7 @@ func loadShared(tx *vault.Tx) (*sharedSettings, error) {
 
 // saveShared writes the settings into the vault as they are to become, and then
 // makes them so. The caller holds s.mu.
-func (c *Client) saveShared(ctx context.Context, version uint64, base, pending map[shared]bool) error {
+func (c *Client) saveShared(ctx context.Context, version uint64, base revision, pending map[shared]bool) error {
 	on, off := make(map[shared]bool), make(map[shared]bool)
 	for key, is := range pending {
 		if is {
@@ -233,8 +247,8 @@ func (c *Client) saveShared(ctx context.Context, version uint64, base, pending m
 	stored := storedSettings{Version: version}
 	var err, onErr, offErr error
 	stored.Settings, err = marshalShared(base)
-	stored.On, onErr = marshalShared(on)
-	stored.Off, offErr = marshalShared(off)
+	stored.On, onErr = marshalShared(revision{on: on})
+	stored.Off, offErr = marshalShared(revision{on: off})
 	if err := errors.Join(err, onErr, offErr); err != nil {
 		return err
 	}
@@ -263,7 +277,7 @@ func (c *Client) setShared(ctx context.Context, key shared, on bool) error {
 		return ErrTooManySettings
 	}
 	pending := maps.Clone(s.pending)
-	if pending[key] = on; s.base[key] == on {
+	if pending[key] = on; s.base.on[key] == on {
 		delete(pending, key)
 	}
 	if err := c.saveShared(ctx, s.version, s.base, pending); err != nil {

@@ -152,17 +152,108 @@ func TestServerGoesBackWithSettings(t *testing.T) {
 	laptop.awaitState(id, StateActive)
 	laptop.wantFlags(id, "true true false")
 
-	// An old vault under a new number, and rubbish, are not believed.
+	// An old vault under a new number, and rubbish, are not believed. What this
+	// device knows takes their place: nobody could read them, ever.
 	for _, lie := range [][]byte{old, []byte("rubbish"), nil} {
 		f.mu.Lock()
 		account.version += 5
 		account.vault = lie
 		f.mu.Unlock()
-		if err := alice.ShareSettings(t.Context()); !errors.Is(err, identity.ErrSealedVault) {
-			t.Errorf("got %v", err)
-		}
+		alice.share()
 		alice.wantFlags(id, "true true false")
+		alice.must(laptop.SetMuted(t.Context(), id, true)) // is so already
+		laptop.share()
+		laptop.wantFlags(id, "true true false")
 	}
+}
+
+// A server cannot give back what was undone by first saying that it has nothing
+// at all: a device that has filled it anew still knows old settings as such.
+func TestOldSettingsUnderTheirOwnVersion(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	ctx := t.Context()
+	chat, err := alice.StartDirect(ctx, "bob")
+	alice.must(err)
+	id, account := chat.ID, f.accounts[alice.Me().AccountID]
+	for range 3 {
+		alice.must(alice.SetPinned(ctx, id, true))
+		alice.share()
+		alice.must(alice.SetPinned(ctx, id, false))
+		alice.share()
+	}
+	f.mu.Lock()
+	version, old := account.version, account.vault // Bob is not blocked
+	f.mu.Unlock()
+	alice.must(alice.SetBlocked(ctx, bob.Me().AccountID, true))
+	alice.share()
+	f.mu.Lock()
+	account.version, account.vault = 0, nil
+	f.mu.Unlock()
+	alice.share()
+	f.mu.Lock()
+	if account.version >= version {
+		t.Errorf("settings begin anew with version %d", account.version)
+	}
+	account.version, account.vault = version, old
+	f.mu.Unlock()
+	alice.share()
+	alice.wantFlags(id, "false false true")
+}
+
+// After a server's return to a backup, a device that comes later keeps what
+// another one has set since.
+func TestSettingsAfterABackup(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	id, ctx := group(alice, bob), t.Context()
+	laptop := f.login("alice", "laptop")
+	alice.must(alice.SyncDevices(ctx))
+	laptop.awaitState(id, StateActive)
+	account := f.accounts[alice.Me().AccountID]
+	alice.must(alice.SetPinned(ctx, id, true))
+	alice.share()
+	f.mu.Lock()
+	version, backup := account.version, account.vault
+	f.mu.Unlock()
+	for _, on := range []bool{false, true} { // so that versions alone say nothing
+		alice.must(alice.SetPinned(ctx, id, on))
+		alice.share()
+	}
+	laptop.share()
+	f.mu.Lock()
+	account.version, account.vault = version, backup
+	f.mu.Unlock()
+	alice.must(alice.SetMuted(ctx, id, true))
+	alice.share()
+	laptop.share()
+	laptop.wantFlags(id, "true true false")
+	alice.share()
+	alice.wantFlags(id, "true true false")
+}
+
+// A device of the account that was stolen can leave neither rubbish nor a
+// number that nobody could follow.
+func TestSettingsOfAThief(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	id, ctx := group(alice, bob), t.Context()
+	account := f.accounts[alice.Me().AccountID]
+	alice.must(alice.SetMuted(ctx, id, true))
+	alice.share()
+	f.mu.Lock()
+	account.version++
+	sealed, err := sealShared(alice.self.vaultKey, alice.Me().AccountID, account.version, revision{number: 1<<64 - 1})
+	account.vault = sealed
+	f.mu.Unlock()
+	alice.must(err)
+	alice.share()
+	alice.wantFlags(id, "true false false")
+	laptop := f.login("alice", "laptop")
+	laptop.share()
+	alice.must(alice.SyncDevices(ctx))
+	laptop.awaitState(id, StateActive)
+	laptop.wantFlags(id, "true false false")
 }
 
 func TestBlocked(t *testing.T) {
@@ -210,7 +301,7 @@ func TestSettingsAreBounded(t *testing.T) {
 	}
 	alice.sharing.Lock()
 	alice.shared.mu.Lock()
-	err := alice.saveShared(t.Context(), alice.shared.version, all, map[shared]bool{})
+	err := alice.saveShared(t.Context(), alice.shared.version, revision{1, all}, map[shared]bool{})
 	alice.shared.mu.Unlock()
 	alice.sharing.Unlock()
 	alice.must(err)
@@ -238,12 +329,12 @@ func TestSettingsRoundTrip(t *testing.T) {
 	id, vaultKey := identity.NewAccountID(), key.VaultKey()
 	rapid.Check(t, func(t *rapid.T) {
 		all := drawShared(t)
-		sealed, err := sealShared(vaultKey, id, 3, all)
+		sealed, err := sealShared(vaultKey, id, 3, revision{7, all})
 		if err != nil {
 			t.Fatal(err)
 		}
 		got, err := openShared(vaultKey, id, 3, sealed)
-		if err != nil || !maps.Equal(got, all) {
+		if err != nil || got.number != 7 || !maps.Equal(got.on, all) {
 			t.Fatalf("got %v, %v, want %v", got, err, all)
 		}
 	})
@@ -253,6 +344,7 @@ func FuzzSettings(f *testing.F) {
 	valid, _ := proto.Marshal(&qpcv1.AccountSettings{
 		Conversations: []*qpcv1.ConversationSettings{{ConversationId: make([]byte, 16), Muted: true}},
 		Blocked:       [][]byte{make([]byte, 16)},
+		Revision:      300,
 	})
 	f.Add(valid)
 	f.Add([]byte{0x0a, 0x02, 0x0a, 0x00})
@@ -265,7 +357,7 @@ func FuzzSettings(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := parseShared(again); err != nil || !maps.Equal(got, all) {
+		if got, err := parseShared(again); err != nil || got.number != all.number || !maps.Equal(got.on, all.on) {
 			t.Errorf("%v is read again as %v, %v", all, got, err)
 		}
 	})

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 
 	"quicprochat/core/identity"
@@ -119,12 +118,12 @@ func (c *Client) shareSettings(ctx context.Context) (err error) {
 		}
 	}()
 	for range maxShareTries {
-		news, behind, err := c.fetchSettings(ctx)
+		news, over, err := c.fetchSettings(ctx)
 		changed = changed || news
 		if err != nil {
 			return err
 		}
-		done, err := c.putSettings(ctx, behind)
+		done, err := c.putSettings(ctx, over)
 		if done || err != nil {
 			return err
 		}
@@ -132,59 +131,64 @@ func (c *Client) shareSettings(ctx context.Context) (err error) {
 	return ErrBusy
 }
 
-// fetchSettings takes over what the server has, where it is newer. behind is
-// the version of a server that has gone back, such as to a backup, and 0
-// otherwise: what it has is not believed but written over.
-func (c *Client) fetchSettings(ctx context.Context) (news bool, behind *uint64, err error) {
+// fetchSettings takes over what the server has, where it follows what is known
+// here. over is the version of what does not, and is to be written over: the
+// server has gone back, such as to a backup, or has something that no device of
+// the account can have meant.
+func (c *Client) fetchSettings(ctx context.Context) (news bool, over *uint64, err error) {
 	s := c.shared
 	s.mu.RLock()
-	known := s.version
+	version, known := s.version, s.base.number
 	s.mu.RUnlock()
 	var m qpcv1.GetVaultResponse
-	if err := c.account.call(ctx, &qpcv1.GetVaultRequest{KnownVersion: known}, &m); err != nil {
+	if err := c.account.call(ctx, &qpcv1.GetVaultRequest{KnownVersion: version}, &m); err != nil {
 		return false, nil, err
 	}
-	switch {
-	case m.Version == known:
+	if m.Version == version {
 		return false, nil, nil
-	case m.Version < known:
+	}
+	if m.Version == 0 {
 		return false, &m.Version, nil
 	}
 	base, err := openShared(c.self.vaultKey, c.self.account(), m.Version, m.Sealed)
+	if err == nil && base.number > known && base.number-known > maxRevisions {
+		err = errSharedSettings
+	}
 	if err != nil {
-		return false, nil, fmt.Errorf("shared settings: %w", err)
+		c.log.Warn("shared settings on the server are unreadable and written over", "error", err)
+		return false, &m.Version, nil
+	}
+	if base.number <= known {
+		return false, &m.Version, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.version != known {
-		return false, nil, nil
-	}
 	before := s.merged()
 	pending := maps.Clone(s.pending)
-	maps.DeleteFunc(pending, func(key shared, on bool) bool { return base[key] == on })
+	maps.DeleteFunc(pending, func(key shared, on bool) bool { return base.on[key] == on })
 	if err := c.saveShared(ctx, m.Version, base, pending); err != nil {
 		return false, nil, err
 	}
 	return !maps.Equal(before, s.merged()), nil, nil
 }
 
-// putSettings stores what this device has changed. done is false where another
-// device was faster.
-func (c *Client) putSettings(ctx context.Context, behind *uint64) (done bool, err error) {
+// putSettings stores what this device has changed, or what it knows over what
+// the server has. done is false where another device was faster.
+func (c *Client) putSettings(ctx context.Context, over *uint64) (done bool, err error) {
 	s := c.shared
 	s.mu.RLock()
-	all, version, sent := s.merged(), s.version+1, maps.Clone(s.pending)
+	next, version, sent := revision{s.base.number + 1, s.merged()}, s.version+1, len(s.pending) > 0
 	s.mu.RUnlock()
-	if behind != nil {
-		version = *behind + 1
-	} else if len(sent) == 0 {
+	if over != nil {
+		version = *over + 1
+	} else if !sent {
 		return true, nil
 	}
-	sealed, err := sealShared(c.self.vaultKey, c.self.account(), version, all)
+	sealed, err := sealShared(c.self.vaultKey, c.self.account(), version, next)
 	if err != nil {
 		return false, err
 	}
-	if len(sealed) > identity.MaxSealedVault || len(all) > maxShared {
+	if len(sealed) > identity.MaxSealedVault || len(next.on) > maxShared {
 		return false, ErrTooManySettings
 	}
 	err = c.account.call(ctx, &qpcv1.PutVaultRequest{Version: version, Sealed: sealed}, new(qpcv1.PutVaultResponse))
@@ -197,6 +201,6 @@ func (c *Client) putSettings(ctx context.Context, behind *uint64) (done bool, er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pending := maps.Clone(s.pending) // with what was set meanwhile
-	maps.DeleteFunc(pending, func(key shared, on bool) bool { return all[key] == on })
-	return len(pending) == 0, c.saveShared(ctx, version, all, pending)
+	maps.DeleteFunc(pending, func(key shared, on bool) bool { return next.on[key] == on })
+	return len(pending) == 0, c.saveShared(ctx, version, next, pending)
 }

@@ -60,7 +60,7 @@ var userMessages = []struct {
 	{ErrReportRefused, "The server does not accept this report. The sender's account may be gone."},
 	{ErrReportQuota, "You have reported as many messages as you can today. Please try again tomorrow."},
 	{ErrUnknownReport, "There is no such report. It may have expired."},
-	{ErrNoteInvalid, "A note has at most 1000 bytes of text."},
+	{ErrNoteInvalid, "A note has at most 1000 bytes of text, without control characters."},
 	{ErrRoleRequired, "Your role on this server does not allow this. Moderators can ban users, admins everybody else, and nobody themselves."},
 	{ErrLastAdmin, "This is the last admin of the server. Make somebody else an admin first."},
 	{ErrRateLimited, "Too many attempts. Please wait a little."},

@@ -44,8 +44,11 @@ type Options struct {
 	OPAQUE   *opaque.Server
 	Names    *names.Hasher
 	Sessions *session.Registry
-	Now      func() time.Time
-	Log      *slog.Logger
+	// LimitLogin counts a password that is about to be tried for a canonical
+	// name, and refuses it with a *wire.Error.
+	LimitLogin func(name string) error
+	Now        func() time.Time
+	Log        *slog.Logger
 }
 
 // Service implements AccountService.

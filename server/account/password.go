@@ -28,6 +28,13 @@ func (s *Service) changePasswordStart(ctx context.Context, p *wire.Peer, req *qp
 	if len(req.Ke1) != opaque.KE1Size || len(req.OpaqueRequest) != opaque.RequestSize {
 		return nil, errMalformed
 	}
+	// A device that somebody has found tells no more of the password than a
+	// login would. The answer serves to try two: one by each of its halves.
+	for range 2 {
+		if err := s.LimitLogin(account.Name); err != nil {
+			return nil, err
+		}
+	}
 	response, err := s.OPAQUE.RegistrationResponse(req.OpaqueRequest, account.ID[:])
 	if err != nil {
 		return nil, errMalformed

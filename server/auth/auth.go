@@ -32,13 +32,12 @@ type Store interface {
 type Options struct {
 	Store  Store
 	OPAQUE *opaque.Server
-	// LoginKey makes up account ids for names that nobody has, and hashes names
-	// for LimitLogin.
+	// LoginKey makes up account ids for names that nobody has.
 	LoginKey [32]byte
 	Names    *names.Hasher
-	// LimitLogin counts a password that is about to be tried for a name, and
-	// refuses it with a *wire.Error. It gets the name's keyed hash.
-	LimitLogin func(name [16]byte) error
+	// LimitLogin counts a password that is about to be tried for a canonical
+	// name, and refuses it with a *wire.Error.
+	LimitLogin func(name string) error
 	// Registration tells who may register at the moment.
 	Registration func() config.Registration
 	Sessions     *session.Registry

@@ -38,7 +38,12 @@ func (s *Service) authenticate(ctx context.Context, p *wire.Peer, req *qpcv1.Aut
 	// A ban between the look-up and the binding found no connection to end. It
 	// is found here.
 	if err := s.notBanned(ctx, account); err != nil {
-		s.Sessions.End(id, qpcv1.Goodbye_REASON_BANNED)
+		// this connection alone: the device may have a newer one
+		reason := qpcv1.Goodbye_REASON_REVOKED
+		if wire.CodeOf(err) == qpcv1.ErrorCode_ERROR_CODE_ACCOUNT_BANNED {
+			reason = qpcv1.Goodbye_REASON_BANNED
+		}
+		p.Close(reason)
 		return nil, err
 	}
 	return &qpcv1.AuthenticateResponse{}, nil

@@ -25,7 +25,7 @@ func (s *Service) loginStart(ctx context.Context, p *wire.Peer, req *qpcv1.Login
 	name := names.Canonical(req.Name)
 	// Whoever has the answer can try a password on it. So this is what counts,
 	// for names that nobody has too, before anything is known of them.
-	if err := s.LimitLogin(s.hash("qpc login limit v1", name)); err != nil {
+	if err := s.LimitLogin(name); err != nil {
 		return nil, err
 	}
 	// Made up for every name, so that known and unknown ones cost the same.

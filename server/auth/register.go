@@ -29,12 +29,19 @@ func (s *Service) registerStart(ctx context.Context, p *wire.Peer, req *qpcv1.Re
 	if identity.CheckName(name) != nil {
 		return nil, errName
 	}
-	if err := s.checkFree(ctx, name); err != nil {
+	taken, public, err := s.taken(ctx, name)
+	if err != nil {
 		return nil, err
+	}
+	if taken && public {
+		return nil, errTaken
 	}
 	invite, err := s.checkInvite(ctx, req.InviteToken)
 	if err != nil {
 		return nil, err
+	}
+	if taken {
+		return nil, errTaken
 	}
 	account := identity.NewAccountID()
 	response, err := s.OPAQUE.RegistrationResponse(req.OpaqueRequest, account[:])
@@ -45,21 +52,21 @@ func (s *Service) registerStart(ctx context.Context, p *wire.Peer, req *qpcv1.Re
 	return &qpcv1.RegisterStartResponse{AccountId: account[:], OpaqueResponse: response}, nil
 }
 
-// checkFree tells whether nobody has the name, nor ever had.
-func (s *Service) checkFree(ctx context.Context, name string) error {
-	if _, err := s.Store.AccountByName(ctx, name); err == nil {
-		return errTaken
-	} else if !errors.Is(err, storage.ErrUnknownAccount) {
-		return fmt.Errorf("looking for the name: %w", err)
+// taken tells whether somebody has the name, or ever had, and whether that is
+// public: whose name a look-up does not find, because the account was deleted or
+// is banned, is told to nobody who may not register.
+func (s *Service) taken(ctx context.Context, name string) (taken, public bool, err error) {
+	account, err := s.Store.AccountByName(ctx, name)
+	if err == nil {
+		return true, !account.Banned(s.Now()), nil
 	}
-	deleted, err := s.Store.NameDeleted(ctx, s.Names.Deleted(name))
-	switch {
-	case err != nil:
-		return fmt.Errorf("looking for the name: %w", err)
-	case deleted:
-		return errTaken
+	if !errors.Is(err, storage.ErrUnknownAccount) {
+		return false, false, fmt.Errorf("looking for the name: %w", err)
 	}
-	return nil
+	if taken, err = s.Store.NameDeleted(ctx, s.Names.Deleted(name)); err != nil {
+		return false, false, fmt.Errorf("looking for the name: %w", err)
+	}
+	return taken, false, nil
 }
 
 // checkInvite tells whether the token lets somebody in, and consumes nothing.

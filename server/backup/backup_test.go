@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
@@ -494,6 +495,7 @@ func TestLock(t *testing.T) {
 		want error
 	}{
 		"none":             {},
+		"exchanged":        {backup.Lock{}, passphrase, backup.ErrNotLocked},
 		"passphrase":       {with, passphrase, nil},
 		"wrong passphrase": {with, wrong, backup.ErrWrongKey},
 		"nothing given":    {with, backup.Keys{}, backup.ErrLocked},
@@ -525,6 +527,27 @@ func TestLock(t *testing.T) {
 				t.Errorf("%s: cut short, and nobody noticed", name)
 			}
 		}
+	}
+}
+
+// A backup that was killed leaves its copy of the database to nobody for long.
+func TestCopiesOfKilledBackupsGo(t *testing.T) {
+	s := sourceOf(t, verifytest.Folder(t))
+	s.TempDir = t.TempDir()
+	left, under := filepath.Join(s.TempDir, ".qpc-copy-1"), filepath.Join(s.TempDir, ".qpc-copy-2")
+	for _, dir := range []string{left, under} {
+		must(t, os.Mkdir(dir, 0o700))
+		must(t, os.WriteFile(filepath.Join(dir, "server.db"), []byte("secrets"), 0o600))
+	}
+	old := time.Now().Add(-25 * time.Hour)
+	must(t, os.Chtimes(left, old, old))
+	_, err := backup.Write(t.Context(), io.Discard, s)
+	must(t, err)
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the copy of yesterday is there still: %v", err)
+	}
+	if _, err := os.Stat(under); err != nil {
+		t.Errorf("the copy of a backup that may be under way is gone: %v", err)
 	}
 }
 

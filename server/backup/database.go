@@ -22,7 +22,7 @@ import (
 // addDatabase copies the database, adds the contents of the blobs that the
 // copy lists, and then the copy.
 func (a *archive) addDatabase(ctx context.Context, s Source) error {
-	temp, err := os.MkdirTemp(s.TempDir, ".qpc-copy-*")
+	temp, err := os.MkdirTemp(s.TempDir, copyPattern)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,9 @@ import (
 var (
 	// ErrLocked: the backup is encrypted, and nothing was given to open it.
 	ErrLocked = errors.New("the backup is encrypted: give its passphrase (--passphrase-file) or the key file that it was encrypted to (--identity)")
+	// ErrNotLocked: the backup is not encrypted, but something was given to open
+	// it.
+	ErrNotLocked = errors.New("the backup is not encrypted, so it is not the one that was made for this passphrase or key; if you trust it, read it without them")
 	// ErrWrongKey: what was given does not open the backup.
 	ErrWrongKey = errors.New("the backup does not open with this passphrase or key")
 )
@@ -82,11 +85,15 @@ func KeysIn(file io.Reader) (Keys, error) {
 	return Keys{identities}, nil
 }
 
-// Open gives the backup behind a lock, or r itself where there is none.
-// ErrLocked, ErrWrongKey. What was changed shows as an error while it is read.
+// Open gives the backup behind a lock; without Keys, r itself where there is
+// none. Whoever gives a passphrase wants the backup of somebody who knows it, and
+// gets no other. ErrLocked, ErrNotLocked, ErrWrongKey. What was changed shows as an error while it is read.
 func (k Keys) Open(r io.Reader) (io.Reader, error) {
 	buffered := bufio.NewReaderSize(r, 1<<16)
 	if head, _ := buffered.Peek(len(intro)); !bytes.Equal(head, []byte(intro)) {
+		if len(k.identities) > 0 {
+			return nil, ErrNotLocked
+		}
 		return buffered, nil
 	}
 	if len(k.identities) == 0 {

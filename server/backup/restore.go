@@ -38,7 +38,7 @@ const (
 	// maxSmall bounds the files that are read into memory.
 	maxSmall = 1 << 20
 	// unfinished holds what is being restored, in the folder.
-	unfinished = ".restoring"
+	unfinished = secrets.RestoringName
 )
 
 // Restored is what a backup brought back.
@@ -173,7 +173,7 @@ func withdraw(ctx context.Context, path string) (n int64, err error) {
 	return result.RowsAffected()
 }
 
-// moveIn gives everything its own name, the database last.
+// moveIn gives everything its own name, the database last, or nothing.
 func moveIn(from, dir string) error {
 	entries, err := os.ReadDir(from)
 	if err != nil {
@@ -182,10 +182,15 @@ func moveIn(from, dir string) error {
 	slices.SortStableFunc(entries, func(a, b os.DirEntry) int {
 		return strings.Compare(lastName(a.Name()), lastName(b.Name()))
 	})
-	for _, e := range entries {
-		if err := os.Rename(filepath.Join(from, e.Name()), filepath.Join(dir, e.Name())); err != nil {
-			return err
+	for i, e := range entries {
+		err := os.Rename(filepath.Join(from, e.Name()), filepath.Join(dir, e.Name()))
+		if err == nil {
+			continue
 		}
+		for _, moved := range entries[:i] {
+			err = errors.Join(err, os.Rename(filepath.Join(dir, moved.Name()), filepath.Join(from, moved.Name())))
+		}
+		return err
 	}
 	if err := os.RemoveAll(filepath.Dir(from)); err != nil {
 		return err

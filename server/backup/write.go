@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -99,7 +100,8 @@ func Write(ctx context.Context, w io.Writer, s Source) (Summary, error) {
 		Format: format, Program: version.Version, Day: a.day.Format(time.DateOnly),
 		PostgreSQL: s.Config.Store.URL != "", Bucket: s.Config.BlobURL != "", KeysOnly: s.KeysOnly,
 	}
-	sums, err := os.CreateTemp(s.TempDir, ".qpc-sums-*")
+	sweep(s.TempDir, time.Now())
+	sums, err := os.CreateTemp(s.TempDir, sumsPattern)
 	if err != nil {
 		return a.summary, err
 	}
@@ -114,6 +116,28 @@ func Write(ctx context.Context, w io.Writer, s Source) (Summary, error) {
 		err = a.tar.Close()
 	}
 	return a.summary, err
+}
+
+// What a backup makes in its TempDir, and after how long it was left behind by
+// one that was killed.
+const (
+	sumsPattern = ".qpc-sums-*"
+	copyPattern = ".qpc-copy-*"
+	leftBehind  = 24 * time.Hour
+)
+
+// sweep deletes what backups that were killed have left behind, as far as it
+// can.
+func sweep(dir string, now time.Time) {
+	for _, pattern := range []string{sumsPattern, copyPattern} {
+		found, _ := fs.Glob(os.DirFS(dir), pattern) // the pattern is a good one
+		for _, name := range found {
+			path := filepath.Join(dir, name)
+			if info, err := os.Lstat(path); err == nil && now.Sub(info.ModTime()) > leftBehind {
+				_ = os.RemoveAll(path)
+			}
+		}
+	}
 }
 
 func (a *archive) addAll(ctx context.Context, s Source) error {

@@ -57,6 +57,9 @@ func (s *Service) typed(ctx context.Context, err error) *wire.Error {
 	if e, ok := errors.AsType[*wire.Error](err); ok {
 		return e
 	}
+	if e := s.explain(err); e != nil { // as where a call has one post
+		return e
+	}
 	if ctx.Err() == nil {
 		s.log.ErrorContext(ctx, "a post of a batch failed", "error", err)
 	}

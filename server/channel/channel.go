@@ -35,8 +35,11 @@ type Options struct {
 	// Charge counts further posts to the rates of a peer whose call was let in
 	// as one.
 	Charge func(p *wire.Peer, posts int)
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Explain turns an error of the store into what the sender of one of several
+	// posts is told; nil: there is nothing to tell.
+	Explain func(err error) *wire.Error
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Service implements ChannelService.
@@ -47,6 +50,7 @@ type Service struct {
 	mint         *mint.Mint
 	maxAddresses int
 	charge       func(p *wire.Peer, posts int)
+	explain      func(err error) *wire.Error
 	now          func() time.Time
 	log          *slog.Logger
 }
@@ -54,7 +58,8 @@ type Service struct {
 // New returns a Service.
 func New(o Options) *Service {
 	return &Service{
-		store: o.Store, sealer: o.Sealer, waker: o.Waker, mint: o.Mint, maxAddresses: o.MaxAddresses, charge: o.Charge, now: o.Now, log: o.Log,
+		store: o.Store, sealer: o.Sealer, waker: o.Waker, mint: o.Mint, maxAddresses: o.MaxAddresses, charge: o.Charge, explain: o.Explain,
+		now: o.Now, log: o.Log,
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"quicprochat/core/identity"
 	"quicprochat/core/wire"
@@ -42,7 +41,7 @@ func (s *Service) banUser(ctx context.Context, p *wire.Peer, req *qpcv1.BanUserR
 func (s *Service) ban(ctx context.Context, account identity.AccountID, by *[16]byte, until time.Time, reason string) error {
 	now := s.Now()
 	switch {
-	case len(reason) > maxNote || !utf8.ValidString(reason):
+	case !validNote(reason):
 		return errNote
 	case !until.IsZero() && !until.After(now):
 		return errUntil
@@ -54,6 +53,9 @@ func (s *Service) ban(ctx context.Context, account identity.AccountID, by *[16]b
 		return fmt.Errorf("banning: %w", banError(err))
 	}
 	s.Sessions.EndAccount(account, qpcv1.Goodbye_REASON_BANNED)
+	if err := s.Store.DeletePushes(ctx, account); err != nil { // woken, a device could do nothing
+		return fmt.Errorf("banned; deleting its push registrations: %w", err)
+	}
 	s.Log.InfoContext(ctx, "account banned")
 	return nil
 }

@@ -16,7 +16,7 @@ var (
 	errReport     = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_REPORT_INVALID, "The report does not prove that somebody here has sent this message.")
 	errNoReport   = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_UNKNOWN_REPORT, "There is no such report. It may have expired.")
 	errID         = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_MALFORMED, "An account id has 16 bytes.")
-	errNote       = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_MALFORMED, "A note has at most 1000 bytes of text.")
+	errNote       = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_MALFORMED, "A note has at most 1000 bytes of text, without control characters.")
 	errCategory   = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_MALFORMED, "There is no such category of reports.")
 	errResolution = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_MALFORMED, "There is no such resolution of a report.")
 	errUntil      = wire.NewError(qpcv1.ErrorCode_ERROR_CODE_MALFORMED, "A ban ends in the future, or not at all.")

@@ -33,6 +33,7 @@ type Store interface {
 	Accounts(ctx context.Context, after string, limit int) ([]storage.Account, error)
 	Device(ctx context.Context, account, device [16]byte) (storage.Device, error)
 	Devices(ctx context.Context, account [16]byte) ([]storage.Device, error)
+	DeletePushes(ctx context.Context, account [16]byte) error
 }
 
 // Options are what a Service is made of; all are required.

@@ -5,7 +5,9 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"quicprochat/core/franking"
@@ -19,6 +21,13 @@ import (
 // maxNote bounds a note or reason, in bytes.
 const maxNote = 1000
 
+// validNote tells whether a note or reason is text of at most maxNote bytes. It
+// is shown to operators, also in terminals, so it commands none.
+func validNote(note string) bool {
+	return len(note) <= maxNote && utf8.ValidString(note) &&
+		!strings.ContainsFunc(note, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' })
+}
+
 func (s *Service) reportMessage(ctx context.Context, p *wire.Peer, req *qpcv1.ReportMessageRequest) (*qpcv1.ReportMessageResponse, error) {
 	reporter, err := session.DeviceOf(p)
 	if err != nil {
@@ -27,7 +36,7 @@ func (s *Service) reportMessage(ctx context.Context, p *wire.Peer, req *qpcv1.Re
 	if _, known := qpcv1.ReportMessageRequest_Category_name[int32(req.Category)]; !known || req.Category == qpcv1.ReportMessageRequest_CATEGORY_UNSPECIFIED {
 		return nil, errCategory
 	}
-	if len(req.Note) > maxNote || !utf8.ValidString(req.Note) {
+	if !validNote(req.Note) {
 		return nil, errNote
 	}
 	sender, gone, err := s.prove(ctx, req)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"golang.org/x/crypto/chacha20poly1305"
 	"google.golang.org/protobuf/proto"
@@ -55,8 +56,18 @@ func parseRegistration(req *qpcv1.RegisterPushRequest, allowed networks) (regist
 	return registration{endpoint: endpoint, key: key, auth: req.Auth}, nil
 }
 
-// origin names the push service.
-func (r registration) origin() string { return r.endpoint.Scheme + "://" + r.endpoint.Host }
+// origin names the push service: as it is signed for (RFC 6454 §6.2), and one
+// for all ways to write it.
+func (r registration) origin() string {
+	host, port := strings.ToLower(strings.TrimSuffix(r.endpoint.Hostname(), ".")), r.endpoint.Port()
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port != "" && port != map[string]string{"https": "443", "http": "80"}[r.endpoint.Scheme] {
+		host += ":" + port
+	}
+	return r.endpoint.Scheme + "://" + host
+}
 
 // vault seals registrations for the store.
 type vault struct{ aead cipher.AEAD }

@@ -109,12 +109,12 @@ func (l *Limiter) Allow(class int32, subjects ...Subject) time.Duration {
 // be worth several. The buckets may be left with a debt, which the calls after
 // it wait for.
 func (l *Limiter) Charge(class int32, n int, subjects ...Subject) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	rate, limited := l.rates[class]
 	if !limited || n <= 0 {
 		return
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	now := l.now()
 	for _, subject := range subjects {
 		l.fill(Key{class, subject}, rate, now).tokens -= float64(n)

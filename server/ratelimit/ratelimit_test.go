@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"encoding/binary"
+	"maps"
 	"net/netip"
 	"sync"
 	"testing"
@@ -174,4 +175,23 @@ func TestCharge(t *testing.T) {
 	if wait := l.Allow(1, who); wait != 0 {
 		t.Errorf("after the debt was worked off: %v", wait)
 	}
+}
+
+// A rate may change while somebody is charged. The race detector finds what the
+// lock does not cover.
+func TestChargeWhileRatesChange(t *testing.T) {
+	rates := map[int32]Rate{1: {PerMinute: 60, Burst: 10}}
+	l := New(rates, time.Now)
+	var both sync.WaitGroup
+	both.Go(func() {
+		for range 100 {
+			l.Charge(1, 1, Account([16]byte{1}))
+		}
+	})
+	both.Go(func() {
+		for range 100 {
+			l.SetRates(maps.Clone(rates))
+		}
+	})
+	both.Wait()
 }

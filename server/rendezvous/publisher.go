@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +24,9 @@ const (
 	// server that is off for a day or two is found when it is back.
 	interval = time.Hour
 	life     = 7 * 24 * time.Hour
+	// askOutside is how often a server that does not know its address outside
+	// asks whether it has changed: a router's does without a sign inside.
+	askOutside = 5 * time.Minute
 	// look is how often the publisher looks whether its address has changed, and
 	// tries again where a server could not be reached.
 	look = time.Minute
@@ -51,14 +55,20 @@ type Publisher struct {
 
 // published is what a server was told last.
 type published struct {
-	hosts  []string
-	port   int
-	seenAs string
-	at     time.Time
+	hosts     []string
+	port      int
+	seenAs    string
+	record    *qpcv1.EndpointRecord
+	at, asked time.Time
+}
+
+// due tells whether a record must be made.
+func (l published) due(hosts []string, port int, now time.Time) bool {
+	return l.record == nil || !slices.Equal(l.hosts, hosts) || l.port != port || now.Sub(l.at) >= interval
 }
 
 // Run publishes at once, every hour, and when the address changes, until ctx
-// ends.
+// ends. A change that only others see is noticed within askOutside.
 func (p *Publisher) Run(ctx context.Context) {
 	if len(p.At) == 0 {
 		return
@@ -83,13 +93,20 @@ func (p *Publisher) Run(ctx context.Context) {
 // Publish leaves word where that is due. Errors name no address.
 func (p *Publisher) Publish(ctx context.Context) error {
 	hosts, port := p.Where()
-	hosts = slices.DeleteFunc(slices.Clone(hosts), func(h string) bool { return !rendezvous.ValidHost(h) })
+	hosts = slices.Clone(hosts)
+	for i, h := range hosts {
+		hosts[i] = strings.ToLower(h)
+	}
+	hosts = slices.DeleteFunc(hosts, func(h string) bool { return !rendezvous.ValidHost(h) })
+	if len(hosts) == 0 && !p.Guess {
+		return errNowhere
+	}
 	var mu sync.Mutex
 	var errs []error
 	var visits sync.WaitGroup
 	for i := range p.At {
 		last := p.lastAt(i)
-		if slices.Equal(last.hosts, hosts) && last.port == port && p.Now().Sub(last.at) < interval {
+		if now := p.Now(); !last.due(hosts, port, now) && (!p.Guess || now.Sub(last.asked) < askOutside) {
 			continue
 		}
 		visits.Go(func() {
@@ -121,28 +138,50 @@ func (p *Publisher) visit(ctx context.Context, i int, hosts []string, port int) 
 		return err
 	}
 	defer conn.Close()
-	seenAs := p.lastAt(i).seenAs
-	for range 2 {
-		all := p.with(hosts, seenAs)
-		if len(all) > 0 {
-			resp, err := p.leave(ctx, conn, all, port)
-			if err != nil {
-				return err
-			}
-			if !p.Guess || resp.SeenAs == seenAs {
-				break
-			}
-			seenAs = resp.SeenAs
+	last := p.lastAt(i)
+	if !last.due(hosts, port, p.Now()) {
+		// The same record again changes nothing there, and tells the address.
+		resp, err := leave(ctx, conn, last.record)
+		if err != nil {
+			return err
 		}
+		if last.asked = p.Now(); resp.SeenAs == last.seenAs {
+			p.note(i, last)
+			return nil
+		}
+		last.seenAs = resp.SeenAs
 	}
+	next := published{hosts: hosts, port: port, seenAs: last.seenAs}
+	for range 2 {
+		if next.record, err = p.sign(p.with(hosts, next.seenAs), port); err != nil {
+			return err
+		}
+		resp, err := leave(ctx, conn, next.record)
+		if err != nil {
+			return err
+		}
+		if !p.Guess || resp.SeenAs == next.seenAs {
+			break
+		}
+		next.seenAs = resp.SeenAs
+	}
+	next.at = p.Now()
+	next.asked = next.at
+	p.note(i, next)
+	return nil
+}
+
+func (p *Publisher) note(i int, l published) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.last == nil {
 		p.last = make(map[int]published)
 	}
-	p.last[i] = published{hosts, port, seenAs, p.Now()}
-	return nil
+	p.last[i] = l
 }
+
+// errNowhere: a record would have nothing to say.
+var errNowhere = errors.New("none of this server's hosts can be told to others: set public_host to a name or an address")
 
 // with adds the address that a rendezvous server sees to the hosts.
 func (p *Publisher) with(hosts []string, seenAs string) []string {
@@ -154,12 +193,15 @@ func (p *Publisher) with(hosts []string, seenAs string) []string {
 	return all[:min(len(all), rendezvous.MaxHosts)]
 }
 
-func (p *Publisher) leave(ctx context.Context, conn *wire.Conn, hosts []string, port int) (*qpcv1.PublishEndpointResponse, error) {
-	now := p.Now()
-	record, err := rendezvous.Sign(p.Key, rendezvous.Endpoint{Hosts: hosts, Port: port, Issued: now, Expires: now.Add(life)})
-	if err != nil {
-		return nil, err
+func (p *Publisher) sign(hosts []string, port int) (*qpcv1.EndpointRecord, error) {
+	if len(hosts) == 0 {
+		return nil, errNowhere
 	}
+	now := p.Now()
+	return rendezvous.Sign(p.Key, rendezvous.Endpoint{Hosts: hosts, Port: port, Issued: now, Expires: now.Add(life)})
+}
+
+func leave(ctx context.Context, conn *wire.Conn, record *qpcv1.EndpointRecord) (*qpcv1.PublishEndpointResponse, error) {
 	resp := &qpcv1.PublishEndpointResponse{}
 	return resp, conn.Call(ctx, &qpcv1.PublishEndpointRequest{Record: record}, resp)
 }

@@ -23,6 +23,10 @@ import (
 // DatabaseName is the file of the database in the data folder.
 const DatabaseName = "server.db"
 
+// RestoringName is the folder in the data folder that is there until a backup
+// was brought back to its end.
+const RestoringName = ".restoring"
+
 // The key files, in the data folder.
 const (
 	OPAQUEFile  = "opaque.key"

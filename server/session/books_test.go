@@ -15,6 +15,9 @@ type books struct {
 	err      error
 	accounts map[[16]byte][]byte
 	devices  map[[16]byte]storage.NodeID
+	// afterClaim, where set, is called once when a device was claimed, before its
+	// node learns that.
+	afterClaim func()
 }
 
 func newBooks() *books {
@@ -59,6 +62,16 @@ func (b *books) add(d Device) {
 }
 
 func (b *books) ClaimDevice(_ context.Context, _, device [16]byte, node storage.NodeID) (bool, error) {
+	moved, err := b.claim(device, node)
+	var then func()
+	b.do(func() { then, b.afterClaim = b.afterClaim, nil })
+	if then != nil {
+		then()
+	}
+	return moved, err
+}
+
+func (b *books) claim(device [16]byte, node storage.NodeID) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before, there := b.devices[device]

@@ -23,6 +23,11 @@ func (r *Registry) doubt(device identity.DeviceID) {
 		return
 	}
 	r.doubts[device] = struct{}{}
+	r.signalDoubt()
+}
+
+// signalDoubt has Settle called. The caller holds mu.
+func (r *Registry) signalDoubt() {
 	select {
 	case r.doubted <- struct{}{}:
 	default:
@@ -38,8 +43,12 @@ func (r *Registry) Settle(ctx context.Context) error {
 	r.doubts = make(map[identity.DeviceID]struct{})
 	bound := make(map[[16]byte]*binding, len(doubts))
 	for id := range doubts {
-		if b := r.devices[id]; b != nil && b.claimed {
+		switch b := r.devices[id]; {
+		case b == nil:
+		case b.claimed:
 			bound[id] = b
+		default: // what the store says now may be of before; Bind comes back to it
+			r.doubts[id] = struct{}{}
 		}
 	}
 	r.mu.Unlock()

@@ -103,6 +103,9 @@ func (r *Registry) Bind(ctx context.Context, p *wire.Peer, d Device) error {
 	r.mu.Lock()
 	if b := r.devices[d.ID]; b != nil && b.peer == p {
 		b.claimed = true
+		if _, doubted := r.doubts[d.ID]; doubted { // by a node that claimed it after this one
+			r.signalDoubt()
+		}
 	}
 	r.mu.Unlock()
 	if moved {
@@ -182,6 +185,7 @@ func (r *Registry) Sweep() {
 	for id, b := range r.devices {
 		if gone(b.peer) {
 			delete(r.devices, id)
+			delete(r.doubts, id)
 		}
 	}
 	for id, peers := range r.accounts {

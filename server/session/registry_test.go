@@ -248,6 +248,30 @@ func TestADeviceMovesToTheOtherNode(t *testing.T) {
 	wantGoodbye(t, "the one that B had", onB, qpcv1.Goodbye_REASON_REPLACED)
 }
 
+// A device that moves on before the node that it left knows to have had it is
+// not kept there.
+func TestADeviceMovesWhileItConnects(t *testing.T) {
+	a, b, store, _ := pair(t)
+	d := newDevice(identity.NewAccountID())
+	var onB *wire.Conn
+	store.do(func() {
+		store.afterClaim = func() {
+			onB = b.connectDevice(t, d)
+			<-a.Doubted()
+			must(t, a.Settle(t.Context())) // cannot know yet
+		}
+	})
+	onA := a.connectDevice(t, d)
+	select {
+	case <-a.Doubted():
+	default:
+		t.Fatal("the doubt is forgotten")
+	}
+	must(t, a.Settle(t.Context()))
+	wantGoodbye(t, "the one that it left", onA, qpcv1.Goodbye_REASON_REPLACED)
+	b.wantAlive(t, "the newest", onB)
+}
+
 // What a node was not told, or a program beside the server has done, is found
 // in the store.
 func TestRecheckFindsWhatWasNotTold(t *testing.T) {

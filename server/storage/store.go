@@ -261,8 +261,10 @@ type PushStore interface {
 // EndpointStore keeps where other servers can be reached.
 type EndpointStore interface {
 	// PutEndpoint stores what a server says of itself in place of what it said
-	// before. The same record again changes nothing. ErrEndpointStale (one
-	// that was issued as late or later is there), ErrEndpointsFull.
+	// before. The same record again changes nothing. One that is there can
+	// always be replaced, so that a server can move anywhere: it counts in its
+	// new network or, where that is full, on in the one before. ErrEndpointStale
+	// (one that was issued as late or later is there), ErrEndpointsFull.
 	PutEndpoint(ctx context.Context, e Endpoint) error
 
 	// Endpoint gives the record of a server that has not expired at now.

@@ -15,6 +15,8 @@ type Account struct {
 	Form
 	sdk       SDK
 	onSession func(Session)
+	// onForgotten goes on with the recovery of an account.
+	onForgotten func(name string)
 
 	link   client.Link
 	server client.ServerInfo
@@ -42,6 +44,13 @@ func (a *Account) SetLogIn(on bool) {
 	}
 	a.login = on
 	a.clear()
+}
+
+// Forgotten leads to the recovery by code; name is what has been typed so far.
+func (a *Account) Forgotten(name string) {
+	if !a.busy {
+		a.onForgotten(strings.TrimSpace(name))
+	}
 }
 
 // NameProblem, PasswordProblem and AgainProblem say what is wrong with a field.

@@ -16,6 +16,8 @@ const (
 	ScreenWelcome Screen = "welcome"
 	// ScreenAccount makes an account or logs in.
 	ScreenAccount Screen = "account"
+	// ScreenRecover gives an account a new password by its recovery code.
+	ScreenRecover Screen = "recover"
 	// ScreenUnlock asks for the password of the profile on this computer.
 	ScreenUnlock Screen = "unlock"
 	// ScreenMain is the conversations.
@@ -32,6 +34,7 @@ type App struct {
 
 	Welcome *Welcome
 	Account *Account
+	Recover *Recover
 	Unlock  *Unlock
 	Main    *Main
 	Hosting *Hosting
@@ -65,6 +68,8 @@ func NewApp(loop Loop, sdk SDK, host Host, prefs *Preferences) *App {
 	a.Hosting = &Hosting{Form: Form{loop: loop}, host: host, prefs: prefs}
 	a.Welcome = &Welcome{loop: loop, sdk: sdk, onContinue: a.chooseServer}
 	a.Account = &Account{Form: Form{loop: loop}, sdk: sdk, onSession: a.enter}
+	a.Account.onForgotten = a.forgotten
+	a.Recover = &Recover{Form: Form{loop: loop}, sdk: sdk, onSession: a.enter, onLogIn: a.logIn}
 	a.Unlock = &Unlock{Form: Form{loop: loop}, sdk: sdk, onSession: a.enter}
 	return a
 }
@@ -86,11 +91,26 @@ func (a *App) Screen() Screen { return a.screen }
 // goroutine goes through its UI.
 func (a *App) Loop() Loop { return a.loop }
 
-// Back leads from the account screen to the welcome screen.
+// Back leads from the account screen to the welcome screen, and from the
+// recovery to the account screen unless there is a code to be written down.
 func (a *App) Back() {
-	if a.screen == ScreenAccount && !a.Account.Busy() {
+	switch {
+	case a.screen == ScreenAccount && !a.Account.Busy():
 		a.show(ScreenWelcome)
+	case a.screen == ScreenRecover && !a.Recover.Busy() && a.Recover.NextCode() == "":
+		a.show(ScreenAccount)
 	}
+}
+
+func (a *App) forgotten(name string) {
+	a.Recover.begin(a.Account.link, a.Account.server, name)
+	a.show(ScreenRecover)
+}
+
+// logIn shows the account screen for logging in.
+func (a *App) logIn() {
+	a.Account.SetLogIn(true)
+	a.show(ScreenAccount)
 }
 
 // SetTheme chooses a theme and remembers it.
@@ -117,6 +137,9 @@ func (a *App) Close(done func(error)) {
 		a.Main.stop()
 	}
 	s := a.session
+	if s == nil {
+		s = a.Recover.session
+	}
 	a.session = nil
 	background(a.loop, func() (struct{}, error) {
 		if s == nil {
@@ -151,9 +174,19 @@ func (a *App) chooseServer(link client.Link, info client.ServerInfo) {
 	a.show(ScreenAccount)
 }
 
+// deleted leads back to the beginning once the account is gone; the session has
+// ended by itself.
+func (a *App) deleted(notice string) {
+	a.Main.stop()
+	a.session, a.Main = nil, nil
+	a.Welcome.reset(notice)
+	a.show(ScreenWelcome)
+}
+
 func (a *App) enter(s Session) {
 	a.session = s
 	a.Main = newMain(a.loop, s)
+	a.Main.onDeleted = a.deleted
 	a.show(ScreenMain)
 	a.Main.start()
 }

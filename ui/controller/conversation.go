@@ -74,6 +74,18 @@ func (c *Conversation) Group() bool { return c.info.Kind == client.KindGroup }
 // CanWrite says whether one still takes part.
 func (c *Conversation) CanWrite() bool { return c.info.State == client.StateActive }
 
+// ReadOnly says why one cannot write; empty where one can.
+func (c *Conversation) ReadOnly() string {
+	switch c.info.State {
+	case client.StateActive:
+		return ""
+	case client.StateBroken:
+		return "You can write again as soon as the way back is found. That needs nothing from you."
+	default:
+		return "You can read this conversation, but no longer write into it."
+	}
+}
+
 // Loaded says whether the first page has been read.
 func (c *Conversation) Loaded() bool { return c.loaded }
 
@@ -85,6 +97,8 @@ func (c *Conversation) Subtitle() string {
 	switch {
 	case !c.CanWrite():
 		return preview(client.Conversation{State: c.info.State})
+	case c.info.Blocked:
+		return "Blocked"
 	case !c.Group():
 		return "Direct conversation"
 	case len(c.members) == 0:
@@ -111,7 +125,8 @@ func (c *Conversation) Type(text string) {
 func (c *Conversation) current() bool { return c.main.open == c && !c.main.stopped }
 
 func (c *Conversation) setInfo(info client.Conversation) {
-	changed := info.Title != c.info.Title || info.State != c.info.State || info.CanManage != c.info.CanManage
+	changed := info.Title != c.info.Title || info.State != c.info.State || info.CanManage != c.info.CanManage ||
+		info.Blocked != c.info.Blocked || info.Muted != c.info.Muted
 	c.info = info
 	if changed && c.OnInfo != nil {
 		c.OnInfo()

@@ -38,6 +38,12 @@ func (f *Form) fail(sentence string) {
 
 // run does work elsewhere, shows its error, or calls done.
 func (f *Form) run(work func(ctx context.Context) error, done func()) {
+	f.work(work, func(error) bool { return false }, done)
+}
+
+// work is run for a form with fields: place puts an error at the field that it
+// is about, and says whether there is one.
+func (f *Form) work(work func(ctx context.Context) error, place func(error) bool, done func()) {
 	if f.busy {
 		return
 	}
@@ -45,7 +51,9 @@ func (f *Form) run(work func(ctx context.Context) error, done func()) {
 	f.changed()
 	background(f.loop, func() (struct{}, error) { return struct{}{}, work(context.Background()) }, func(_ struct{}, err error) {
 		f.busy = false
-		f.problem = client.UserMessage(err)
+		if err != nil && !place(err) {
+			f.problem = client.UserMessage(err)
+		}
 		f.changed()
 		if err != nil {
 			return

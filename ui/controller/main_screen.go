@@ -2,25 +2,12 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"quicprochat/core/client"
 )
-
-// ConversationItem is one row of the conversation list.
-type ConversationItem struct {
-	ID       client.ConversationID
-	Title    string
-	Preview  string
-	Time     string
-	Unread   int
-	Hue      int
-	Group    bool
-	Ended    bool
-	Selected bool
-}
 
 // Main is the conversations: the list, the one that is open, and the state of
 // the connection.
@@ -33,6 +20,12 @@ type Main struct {
 	OnOpen func()
 	// OnProblem is called with a sentence when something the user asked for failed.
 	OnProblem func(sentence string)
+
+	// OnRole is called when the account's role on the server is another one.
+	OnRole func()
+
+	onDeleted func(notice string)
+	role      client.Role
 
 	loop    Loop
 	session Session
@@ -197,6 +190,12 @@ func (m *Main) resort() {
 		m.sorted = append(m.sorted, c)
 	}
 	slices.SortFunc(m.sorted, func(a, b client.Conversation) int {
+		if a.Pinned != b.Pinned {
+			if a.Pinned {
+				return -1
+			}
+			return 1
+		}
 		if c := b.LastActivity.Compare(a.LastActivity); c != 0 {
 			return c
 		}
@@ -209,62 +208,6 @@ func (m *Main) listChanged() {
 	if m.OnList != nil {
 		m.OnList()
 	}
-}
-
-// Items are the rows of the list: those that the search leaves, newest first.
-func (m *Main) Items() []ConversationItem {
-	now := m.loop.Now()
-	items := make([]ConversationItem, 0, len(m.sorted))
-	for _, c := range m.sorted {
-		if m.filter != "" && !strings.Contains(strings.ToLower(c.Title), m.filter) {
-			continue
-		}
-		items = append(items, ConversationItem{
-			ID: c.ID, Title: c.Title, Preview: preview(c), Time: ListTime(c.LastActivity, now), Unread: c.Unread,
-			Hue: conversationHue(c), Group: c.Kind == client.KindGroup, Ended: c.State != client.StateActive,
-			Selected: m.open != nil && m.open.ID() == c.ID,
-		})
-	}
-	return items
-}
-
-// conversationHue gives a direct chat the colour of the person.
-func conversationHue(c client.Conversation) int {
-	if c.Kind == client.KindDirect {
-		return Hue(c.Peer)
-	}
-	return Hue(c.ID)
-}
-
-// Empty says whether there is no conversation at all, searched or not.
-func (m *Main) Empty() bool { return m.loaded && len(m.all) == 0 }
-
-// Unread is the number of unread messages in all conversations.
-func (m *Main) Unread() int {
-	n := 0
-	for _, c := range m.all {
-		n += c.Unread
-	}
-	return n
-}
-
-// Search leaves the conversations whose title has that text in it.
-func (m *Main) Search(text string) {
-	m.filter = strings.ToLower(strings.TrimSpace(text))
-	m.listChanged()
-}
-
-// Filtered says whether a search is on.
-func (m *Main) Filtered() bool { return m.filter != "" }
-
-// Find is the conversation with that title, whatever its case.
-func (m *Main) Find(title string) (client.ConversationID, bool) {
-	for _, c := range m.sorted {
-		if strings.EqualFold(c.Title, title) {
-			return c.ID, true
-		}
-	}
-	return client.ConversationID{}, false
 }
 
 // Current is the controller of the open conversation, or nil.
@@ -348,10 +291,16 @@ func (m *Main) markRead() {
 // Connection is the state of the connection.
 func (m *Main) Connection() client.ConnectionChanged { return m.connection }
 
+// Banned says whether the server keeps this account out.
+func (m *Main) Banned() bool { return errors.Is(m.connection.Err, client.ErrBanned) }
+
 // Banner is what the connection banner says; empty for none.
 func (m *Main) Banner() string { return bannerText(m.connection, m.loop.Now()) }
 
 func (m *Main) setConnection(c client.ConnectionChanged) {
+	if c.State == client.Online && (m.connection.State != client.Online || m.role == "") {
+		m.askRole()
+	}
 	m.connection = c
 	if m.tick != nil {
 		m.tick()

@@ -164,6 +164,9 @@ func bannerText(c client.ConnectionChanged, now time.Time) string {
 	case client.Connecting:
 		return "Connecting…"
 	}
+	if errors.Is(c.Err, client.ErrBanned) {
+		return client.UserMessage(c.Err) + " You can still read what you have."
+	}
 	text := "Offline."
 	if s := client.UserMessage(c.Err); s != "" && !errors.Is(c.Err, client.ErrOffline) {
 		text = s

@@ -27,6 +27,7 @@ type Welcome struct {
 	probing bool
 	server  *client.ServerInfo
 	problem string
+	notice  string
 	cancel  func()
 	attempt int
 	wanted  bool // go on as soon as the server has answered
@@ -43,6 +44,15 @@ func (w *Welcome) Server() *client.ServerInfo { return w.server }
 
 // CanContinue says whether the link may be tried.
 func (w *Welcome) CanContinue() bool { return w.valid && !w.wanted }
+
+// Notice is what has just happened, empty at an ordinary start.
+func (w *Welcome) Notice() string { return w.notice }
+
+// reset forgets the link and says what has happened.
+func (w *Welcome) reset(notice string) {
+	w.SetLink("")
+	w.notice = notice
+}
 
 // SetLink takes what was typed or pasted.
 func (w *Welcome) SetLink(text string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"quicprochat/core/client"
@@ -30,6 +31,17 @@ var commands = map[string]func(*Driver, Command) (Reply, error){
 	"wait_conversation": waitConversation,
 	"wait_members":      waitMembers,
 	"wait_online":       waitOnline,
+	"recover":           recoverAccount,
+	"change_password":   changePassword,
+	"recovery_code":     recoveryCode,
+	"delete_account":    deleteAccount,
+	"mute":              func(d *Driver, c Command) (Reply, error) { return d.mute(c, true) },
+	"unmute":            func(d *Driver, c Command) (Reply, error) { return d.mute(c, false) },
+	"pin":               func(d *Driver, c Command) (Reply, error) { return d.pin(c, true) },
+	"unpin":             func(d *Driver, c Command) (Reply, error) { return d.pin(c, false) },
+	"block":             block,
+	"unblock":           unblock,
+	"report":            report,
 	"theme":             setTheme,
 	"screenshot":        screenshot,
 	"state":             state,
@@ -52,9 +64,10 @@ func (d *Driver) account(c Command, login bool) (Reply, error) {
 	return d.until(c, "the account", func() (Reply, bool, error) {
 		w, a := d.App.Welcome, d.App.Account
 		switch {
-		case stage == begin && d.App.Screen() != controller.ScreenWelcome && d.App.Screen() != controller.ScreenAccount:
+		case stage == begin && !slices.Contains([]controller.Screen{controller.ScreenWelcome, controller.ScreenAccount, controller.ScreenRecover}, d.App.Screen()):
 			return nil, false, fmt.Errorf("the screen is %s", d.App.Screen())
 		case stage == begin:
+			d.App.Back()
 			d.App.Back()
 			w.SetLink(c.Link)
 			w.Continue()

@@ -8,6 +8,7 @@
 // where the error is the sentence that the screen would show.
 //
 //	register, login    link, name, password
+//	recover            link, name, code, password → code
 //	unlock             password
 //	host               → link
 //	start_direct       name
@@ -17,6 +18,13 @@
 //	remove             name
 //	rename             title
 //	leave
+//	mute, unmute       title
+//	pin, unpin         title
+//	block, unblock     name
+//	report             text, category, note
+//	change_password    password, new_password
+//	recovery_code      password → code
+//	delete_account     password
 //	members            → members
 //	type, send         text
 //	wait_message       text [, conversation] [, state: waiting|sent|received|failed]
@@ -51,6 +59,10 @@ type Command struct {
 	Name         string   `json:"name"`
 	Names        []string `json:"names"`
 	Password     string   `json:"password"`
+	NewPassword  string   `json:"new_password"`
+	Code         string   `json:"code"`
+	Category     string   `json:"category"`
+	Note         string   `json:"note"`
 	Title        string   `json:"title"`
 	Text         string   `json:"text"`
 	Conversation string   `json:"conversation"`

@@ -244,3 +244,52 @@ func TestGarbageIsAnsweredAndSurvived(t *testing.T) {
 	s.fails(`{}`, "unknown command")
 	s.ok(`{"cmd":"state"}`)
 }
+
+func TestAccountIsKeptAndDeleted(t *testing.T) {
+	s := start(t, true)
+	s.fails(`{"cmd":"change_password","password":"x","new_password":"y"}`, "not on the screen")
+	s.ok(`{"cmd":"unlock","password":"p"}`)
+	s.fails(`{"cmd":"change_password","password":"a guess","new_password":"another fine passphrase"}`, client.UserMessage(client.ErrPresentPassword))
+	s.ok(`{"cmd":"change_password","password":"` + fake.Password + `","new_password":"another fine passphrase"}`)
+	if got := s.ok(`{"cmd":"recovery_code","password":"another fine passphrase"}`)["code"]; got != fake.RecoveryCode {
+		t.Errorf("code %v", got)
+	}
+	s.fails(`{"cmd":"delete_account","password":"`+fake.Password+`"}`, client.UserMessage(client.ErrPresentPassword))
+	s.ok(`{"cmd":"delete_account","password":"another fine passphrase"}`)
+	if got := s.ok(`{"cmd":"state"}`)["screen"]; got != "welcome" {
+		t.Errorf("screen %v", got)
+	}
+}
+
+func TestRecover(t *testing.T) {
+	s := start(t, false)
+	link := fake.Link(1)
+	s.fails(`{"cmd":"recover","link":"`+link+`","name":"erik","code":"nonsense","password":"p"}`, client.UserMessage(client.ErrRecoveryCodeInvalid))
+	if got := s.ok(`{"cmd":"login","link":"` + link + `","name":"erik","password":"p"}`); got["ok"] != true {
+		t.Errorf("no way back: %v", got)
+	}
+	s = start(t, false)
+	reply := s.ok(`{"cmd":"recover","link":"` + link + `","name":"erik","code":"` + fake.RecoveryCode + `","password":"another fine passphrase"}`)
+	if reply["code"] != fake.NextCode {
+		t.Errorf("next code %v", reply["code"])
+	}
+}
+
+func TestListIsArrangedAndMessagesReported(t *testing.T) {
+	s := start(t, true)
+	s.ok(`{"cmd":"unlock","password":"p"}`)
+	id := s.session.AddConversation(client.Conversation{Kind: client.KindDirect, Title: "bob"}, "bob")
+	s.session.AddMessage(id, client.Message{SenderName: "bob", Text: "buy watches"})
+	s.ok(`{"cmd":"open","title":"bob"}`)
+	s.ok(`{"cmd":"wait_message","text":"buy watches"}`)
+	for _, c := range []string{"pin", "mute", "unpin", "unmute"} {
+		s.ok(`{"cmd":"` + c + `","title":"bob"}`)
+	}
+	s.fails(`{"cmd":"pin","title":"nobody"}`, "no conversation")
+	s.fails(`{"cmd":"unblock","name":"bob"}`, "not blocked")
+	s.ok(`{"cmd":"block","name":"bob"}`)
+	s.ok(`{"cmd":"unblock","name":"bob"}`)
+	s.fails(`{"cmd":"report","text":"buy watches","category":"rudeness"}`, "no category")
+	s.fails(`{"cmd":"report","text":"never written","category":"spam"}`, "nobody else")
+	s.ok(`{"cmd":"report","text":"buy watches","category":"spam","note":"again"}`)
+}

@@ -17,6 +17,7 @@ type IconName string
 // The line icons.
 const (
 	IconBack     IconName = "back"
+	IconBlock    IconName = "block"
 	IconChat     IconName = "chat"
 	IconCheck    IconName = "check"
 	IconClock    IconName = "clock"
@@ -25,16 +26,24 @@ const (
 	IconComputer IconName = "computer"
 	IconCopy     IconName = "copy"
 	IconDown     IconName = "down"
+	IconFlag     IconName = "flag"
 	IconGroup    IconName = "group"
+	IconKey      IconName = "key"
 	IconLeave    IconName = "leave"
 	IconLink     IconName = "link"
 	IconLock     IconName = "lock"
 	IconMenu     IconName = "menu"
 	IconMore     IconName = "more"
+	IconMute     IconName = "mute"
+	IconNote     IconName = "note"
 	IconPerson   IconName = "person"
+	IconPin      IconName = "pin"
 	IconPlus     IconName = "plus"
 	IconSearch   IconName = "search"
 	IconSend     IconName = "send"
+	IconShield   IconName = "shield"
+	IconTrash    IconName = "trash"
+	IconUnmute   IconName = "unmute"
 	IconWarning  IconName = "warning"
 )
 

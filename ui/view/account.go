@@ -28,6 +28,7 @@ func newAccountView(w *Window) (fyne.CanvasObject, fyne.Focusable) {
 
 	submit := func() { c.Submit(name.Entry.Text, password.Entry.Text, again.Entry.Text) }
 	button := primary("", submit)
+	forgotten := quiet("I forgot my password", func() { c.Forgotten(name.Entry.Text) })
 	other := quiet("", func() { c.SetLogIn(!c.LogIn()) })
 	back := widgets.NewIconButton(theme.IconBack, w.app.Back)
 	entries := []*widgets.Entry{name.Entry, password.Entry, again.Entry}
@@ -44,7 +45,7 @@ func newAccountView(w *Window) (fyne.CanvasObject, fyne.Focusable) {
 	body := widgets.Column(0,
 		mark(56), widgets.Gap(16), title, widgets.Gap(8), subtitle, widgets.Gap(28),
 		widgets.Column(16, name, password, again), widgets.Gap(18), problem, widgets.Gap(8),
-		button, widgets.Gap(10), other)
+		button, widgets.Gap(10), forgotten, other)
 	screen := newPage(columnWidth, body)
 	for _, f := range []*widgets.Field{name, password, again} {
 		f.OnResized = screen.relayout
@@ -78,6 +79,8 @@ func newAccountView(w *Window) (fyne.CanvasObject, fyne.Focusable) {
 		setCaption(other, switchTo)
 		setEnabled(button, !c.Busy())
 		setEnabled(other, !c.Busy())
+		setEnabled(forgotten, !c.Busy())
+		forgotten.Hidden = !c.LogIn()
 		again.Hidden = c.LogIn()
 		other.Hidden = c.Server().Registration == client.RegistrationClosed
 		screen.relayout()
@@ -101,7 +104,7 @@ func fillAccount(c *controller.Account, title *widgets.Line, subtitle *widgets.P
 	title.SetText("Create your account")
 	subtitle.SetText("on " + server)
 	name.SetHint("Others find you by this name. Small letters, digits, dots and dashes.", false)
-	again.SetHint("Nobody can reset it for you, so keep it well.", false)
+	again.SetHint("Nobody can reset it for you. Once you are in, make a recovery code in the settings.", false)
 }
 
 // newUnlockView asks for the password of the profile on this computer.

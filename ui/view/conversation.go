@@ -32,6 +32,7 @@ type conversationView struct {
 	avatar          *widgets.Avatar
 	members, more   *widgets.IconButton
 	ended           *fyne.Container
+	endedText       *widgets.Line
 	cancel          func()
 	messages        []*widgets.MessageRow // every widget that shows messages
 }
@@ -74,8 +75,8 @@ func (v *conversationView) buildComposer() {
 	v.composer.OnChanged = func(text string) { v.c.SetDraft(text) }
 	v.composer.OnKey = v.timeline.Key
 	v.composer.OnResized = v.relayout
-	v.ended = container.NewStack(widgets.Inset(20, 20,
-		widgets.NewLine("You can read this conversation, but no longer write into it.", theme.SizeSmall).Muted().Centered().Truncated()))
+	v.endedText = widgets.NewLine("", theme.SizeSmall).Muted().Centered().Truncated()
+	v.ended = container.NewStack(widgets.Inset(20, 20, v.endedText))
 }
 
 // relayout gives header, messages and composer their places. Refreshing would
@@ -101,8 +102,8 @@ func (v *conversationView) showInfo() {
 	v.title.SetText(info.Title)
 	v.subtitle.SetText(v.c.Subtitle())
 	setVisible(v.members, v.c.Group() && v.c.CanWrite())
-	setVisible(v.more, v.c.CanWrite())
 	setVisible(v.composer, v.c.CanWrite())
+	v.endedText.SetText(v.c.ReadOnly())
 	setVisible(v.ended, !v.c.CanWrite())
 	v.top.Refresh()
 	v.relayout()
@@ -121,14 +122,20 @@ func (v *conversationView) showNotice(sentence string) {
 }
 
 func (v *conversationView) menu() {
-	items := []*fyne.MenuItem{}
+	info := v.c.Info()
+	items := append(v.main.listMenu(controller.Item(info)), fyne.NewMenuItemSeparator())
+	if !v.c.CanWrite() {
+		v.main.menuBelow(v.more, items[:len(items)-1]...)
+		return
+	}
 	if v.c.Group() {
 		items = append(items, item("Members", theme.IconGroup, v.showMembers))
-		if v.c.Info().CanManage {
+		if info.CanManage {
 			items = append(items, item("Add people", theme.IconPlus, v.addPeople), item("Rename", theme.IconCompose, v.rename))
 		}
 		items = append(items, fyne.NewMenuItemSeparator())
 	}
+	items = append(items, item("Report a message", theme.IconFlag, v.chooseReport))
 	items = append(items, item("Leave", theme.IconLeave, v.leave))
 	v.main.menuBelow(v.more, items...)
 }
@@ -138,7 +145,8 @@ func (v *conversationView) menu() {
 // selected; where nothing was selected, whoever types means the composer.
 func (v *conversationView) refocus() {
 	focused := v.main.w.win.Canvas().Focused()
-	if _, entry := focused.(fyne.Tabbable); focused == nil || entry {
+	_, entry := focused.(fyne.Tabbable)
+	if _, text := focused.(interface{ SelectedText() string }); entry || !text {
 		return
 	}
 	if !slices.ContainsFunc(v.messages, (*widgets.MessageRow).HasSelection) {
@@ -234,6 +242,9 @@ func (r rows) Bind(o timeline.Row, i int) {
 	case *widgets.EventRow:
 		o.Set(model)
 	case *widgets.MessageRow:
+		if !row.Mine {
+			o.OnMenu = func(at fyne.Position) { r.view.messageMenu(row, at) }
+		}
 		o.OnRetry = func() { r.c.Retry(row.ID) }
 		o.Set(model)
 	}

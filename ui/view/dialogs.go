@@ -2,7 +2,6 @@ package view
 
 import (
 	"fmt"
-	"slices"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -23,18 +22,22 @@ type dialog struct {
 	sheet   *widgets.Sheet
 	problem *widgets.Paragraph
 	form    *controller.Form
-	button  *widget.Button
+	button  *widgets.Button
+	cancel  *widgets.Button
 	caption string
+	// held keeps the sheet open while the form is busy: closing it would lose
+	// what comes of it.
+	held bool
 }
 
 // newDialog makes a dialog whose main button is b.
-func newDialog(w *Window, title string, form *controller.Form, b *widget.Button, body ...fyne.CanvasObject) *dialog {
+func newDialog(w *Window, title string, form *controller.Form, b *widgets.Button, body ...fyne.CanvasObject) *dialog {
 	d := &dialog{form: form, button: b, caption: b.Text, problem: widgets.NewParagraph("")}
 	d.problem.SetColor(fynetheme.ColorNameError)
 	d.problem.Hide()
 	content := widgets.Column(14, append(body, d.problem)...)
-	cancel := widget.NewButton("Cancel", func() { d.sheet.Close() })
-	d.sheet = widgets.NewSheet(w.win.Canvas(), title, sheetWidth, content, cancel, b)
+	d.cancel = widgets.NewButton("Cancel", func() { d.sheet.Close() })
+	d.sheet = widgets.NewSheet(w.win.Canvas(), title, sheetWidth, content, d.cancel, b)
 	form.OnChange = d.update
 	form.OnDone = d.sheet.Close
 	return d
@@ -44,8 +47,27 @@ func (d *dialog) update() {
 	d.problem.SetText(d.form.Problem())
 	d.problem.Hidden = d.form.Problem() == ""
 	setEnabled(d.button, !d.form.Busy())
+	if d.held {
+		setEnabled(d.cancel, !d.form.Busy())
+		d.sheet.SetLocked(d.form.Busy())
+	}
 	setCaption(d.button, map[bool]string{false: d.caption, true: "One moment…"}[d.form.Busy()])
 	d.sheet.Relayout()
+}
+
+// danger is the button for what cannot be undone.
+func danger(text string, onTapped func()) *widgets.Button {
+	b := widgets.NewButton(text, onTapped)
+	b.Importance = widget.DangerImportance
+	return b
+}
+
+// say tells that something has been done, or has not.
+func (w *Window) say(title, text string) {
+	var sheet *widgets.Sheet
+	ok := primary("OK", func() { sheet.Close() })
+	sheet = widgets.NewSheet(w.win.Canvas(), title, sheetWidth, widgets.NewParagraph(text), ok)
+	sheet.Open(ok)
 }
 
 func (v *mainView) newChat() {
@@ -122,10 +144,8 @@ func (v *conversationView) rename() {
 
 func (v *conversationView) leave() {
 	s := v.c.Settings()
-	button := widget.NewButton("Leave", s.Leave)
-	button.Importance = widget.DangerImportance
 	text := fmt.Sprintf("You will no longer receive messages of “%s”. What you have stays on this computer.", v.c.Info().Title)
-	d := newDialog(v.main.w, "Leave this conversation?", &s.Form, button, widgets.NewParagraph(text))
+	d := newDialog(v.main.w, "Leave this conversation?", &s.Form, danger("Leave", s.Leave), widgets.NewParagraph(text))
 	d.sheet.Open(nil)
 }
 
@@ -198,23 +218,4 @@ func (v *mainView) invite() {
 	sheet.OnClosed = func() { h.OnChange = nil }
 	sheet.Open(nil)
 	h.Invite()
-}
-
-func (v *mainView) settings() {
-	me := v.c.Me()
-	avatar := widgets.NewAvatar(64)
-	avatar.Set(me.Name, controller.Hue(me.AccountID), false)
-	who := widgets.Column(3, widgets.NewLine(me.Name, theme.SizeTitle).Bold().Truncated(),
-		widgets.NewLine("on "+me.Server, theme.SizeSmall).Muted().Truncated(),
-		widgets.NewLine("This device: "+me.DeviceName, theme.SizeSmall).Muted().Truncated())
-	modes := []theme.Mode{theme.System, theme.Light, theme.Dark}
-	choice := widgets.NewChoice(slices.Index(modes, theme.ParseMode(v.w.app.Preferences.Theme)), "Like the system", "Light", "Dark")
-	choice.OnChosen = func(i int) { v.w.app.SetTheme(string(modes[i])) }
-	body := widgets.Column(18,
-		widgets.StretchRow(18, 1, avatar, who), widgets.NewRule(),
-		widgets.Column(10, widgets.NewLine("Appearance", fynetheme.SizeNameText).Bold(), choice), widgets.NewRule(),
-		widgets.NewParagraph("quicprochat "+v.w.app.Version+" — messages are encrypted between the devices of their readers; the server stores sealed bytes only."))
-	var sheet *widgets.Sheet
-	sheet = widgets.NewSheet(v.w.win.Canvas(), "Settings", sheetWidth, body, widget.NewButton("Done", func() { sheet.Close() }))
-	sheet.Open(nil)
 }

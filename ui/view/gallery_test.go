@@ -18,6 +18,7 @@ import (
 	"quicprochat/ui/internal/fake"
 	"quicprochat/ui/theme"
 	"quicprochat/ui/view"
+	"quicprochat/ui/widgets"
 )
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
@@ -110,6 +111,26 @@ func populate(s *fake.Session) (group, direct client.ConversationID) {
 	return group, direct
 }
 
+// reported fills the session with reports.
+func reported(s *fake.Session) {
+	for i, text := range []string{"Buy cheap watches! https://example.org/watches", strings.Repeat("You are all idiots. ", 12), "hi", "hello"} {
+		r := client.Report{SenderName: []string{"mallory", "bob", "", "erik"}[i], Text: text, SentAt: noon, Day: noon, Category: client.Categories[i]}
+		if i == 1 {
+			r.Note, r.DeviceGone = "He goes on like this in every group.", true
+		}
+		s.AddReport(r)
+	}
+}
+
+func hasButton(s *stage, caption string) bool {
+	for _, b := range find[*widgets.Button](s) {
+		if b.Text == caption {
+			return true
+		}
+	}
+	return false
+}
+
 // TestGallery draws every screen into $QPC_GALLERY for a person to look at.
 func TestGallery(t *testing.T) {
 	dir := os.Getenv("QPC_GALLERY")
@@ -153,6 +174,11 @@ func galleryStart(s *stage, shot func(*stage, string)) {
 	shot(s, "05-account-error")
 	s.app.Account.SetLogIn(true)
 	shot(s, "06-login")
+	s.app.Account.Forgotten("dana")
+	shot(s, "08-recover")
+	s.app.Recover.Submit("dana", fake.RecoveryCode, "a fine passphrase", "a fine passphrase")
+	s.Until("there is the next code", func() bool { return s.app.Recover.NextCode() != "" })
+	shot(s, "09-next-code")
 	s.sdk.Profile = true
 	s.app.Start()
 	shot(s, "07-unlock")
@@ -164,6 +190,10 @@ func galleryMain(s *stage, shot func(*stage, string)) {
 	group, direct := populate(s.session)
 	s.Until("the list is filled", func() bool { return len(m.Items()) == 10 })
 	shot(s, "11-list")
+	_ = s.session.SetPinned(context.Background(), client.ConversationID(fake.ID("conversation erik")), true)
+	_ = s.session.SetMuted(context.Background(), client.ConversationID(fake.ID("conversation erik")), true)
+	_ = s.session.SetMuted(context.Background(), client.ConversationID(fake.ID("conversation Neighbours of the street with the unusually long name")), true)
+	_ = s.session.SetBlocked(context.Background(), client.AccountID(fake.ID("bob")), true)
 	s.open(group)
 	shot(s, "12-group")
 	s.session.Emit(client.ConnectionChanged{State: client.Offline, Err: client.ErrServerUnreachable, Retry: noon.Add(5 * time.Second)})
@@ -188,6 +218,33 @@ func galleryMain(s *stage, shot func(*stage, string)) {
 		shot(s, "2"+string(rune('0'+i))+"-dialog")
 		view.CloseSheet(s.view)
 	}
+	for i, open := range []func(){
+		func() { view.ChangePassword(s.view) }, func() { view.AdoptPassword(s.view) }, func() { view.RecoveryCode(s.view) },
+		func() { view.ShowCode(s.view, fake.RecoveryCode) }, func() { view.DeleteAccount(s.view) },
+		func() {
+			view.Blocking(s.view)
+			s.Until("the list is read", func() bool { return hasButton(s, "Unblock") })
+		},
+		func() { view.Report(s.view) }, func() { view.ChooseReport(s.view) }, func() { view.BanSomebody(s.view) },
+		func() {
+			reported(s.session)
+			view.Reports(s.view)
+			s.Until("the reports are read", func() bool { return hasButton(s, "Show more") })
+		},
+	} {
+		open()
+		s.Drain()
+		shot(s, "4"+string(rune('0'+i))+"-dialog")
+		view.CloseSheet(s.view)
+	}
 	s.win.Resize(fyne.NewSize(640, 480))
 	shot(s, "30-small")
+	view.Settings(s.view)
+	shot(s, "31-small-settings")
+	view.CloseSheet(s.view)
+	s.session.Update(group, func(c *client.Conversation) { c.State = client.StateBroken })
+	s.session.Emit(client.ConnectionChanged{State: client.Offline, Err: client.ErrBanned, Retry: noon.Add(time.Hour)})
+	s.win.Resize(fyne.NewSize(view.DefaultWidth, view.DefaultHeight))
+	s.Until("the account is banned", m.Banned)
+	shot(s, "32-banned-broken")
 }

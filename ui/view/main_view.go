@@ -79,6 +79,12 @@ func (v *mainView) buildSidebar() {
 		v.fillRow,
 	)
 	v.list.HideSeparators = true
+	v.list.OnSelected = func(i widget.ListItemID) { // Space on the row that the keys lead to
+		v.list.UnselectAll()
+		if i < len(v.items) {
+			v.c.Open(v.items[i].ID)
+		}
+	}
 	v.hintMsg = widgets.NewParagraph("").Centered()
 	v.hint = container.NewBorder(widgets.Inset(28, 28, v.hintMsg), nil, nil, nil)
 	top := widgets.Column(14, widgets.Inset(0, 16, header), widgets.Inset(0, 16, v.search))
@@ -92,9 +98,13 @@ func (v *mainView) fillRow(i widget.ListItemID, o fyne.CanvasObject) {
 	}
 	item, row := v.items[i], o.(*widgets.ConversationRow)
 	row.OnTapped = func() { v.c.Open(item.ID) }
+	row.OnMenu = func(at fyne.Position) {
+		widget.ShowPopUpMenuAtPosition(fyne.NewMenu("", v.listMenu(item)...), v.w.win.Canvas(), at)
+	}
 	row.Set(widgets.ConversationModel{
 		Title: item.Title, Preview: item.Preview, Time: item.Time, Unread: item.Unread,
 		Hue: item.Hue, Group: item.Group, Ended: item.Ended, Selected: item.Selected,
+		Pinned: item.Pinned, Muted: item.Muted,
 	})
 }
 
@@ -123,7 +133,7 @@ func (v *mainView) showBanner() {
 	if v.c.Connection().State == client.Online {
 		v.status.SetText(v.c.Me().Server)
 	} else {
-		v.status.SetText("Not connected")
+		v.status.SetText(map[bool]string{false: "Not connected", true: "Banned"}[v.c.Banned()])
 	}
 }
 
@@ -169,11 +179,32 @@ func (p *emptyPane) show(nothing bool) {
 	p.content.Refresh()
 }
 
+// listMenu is what can be set for a conversation of the list.
+func (v *mainView) listMenu(i controller.ConversationItem) []*fyne.MenuItem {
+	items := []*fyne.MenuItem{
+		item(map[bool]string{false: "Pin", true: "Unpin"}[i.Pinned], theme.IconPin, func() { v.c.SetPinned(i.ID, !i.Pinned) }),
+		item("Mute", theme.IconMute, func() { v.c.SetMuted(i.ID, true) }),
+	}
+	if i.Muted {
+		items[1] = item("Unmute", theme.IconUnmute, func() { v.c.SetMuted(i.ID, false) })
+	}
+	switch {
+	case i.Person == (client.AccountID{}):
+	case i.Blocked:
+		items = append(items, item("Unblock "+i.Title, theme.IconBlock, func() { v.c.Unblock(i.Person) }))
+	default:
+		items = append(items, item("Block "+i.Title, theme.IconBlock, func() { v.block(i.Title, i.Person) }))
+	}
+	return items
+}
+
 // showProblem says what went wrong, above the composer if there is one.
 func (v *mainView) showProblem(sentence string) {
 	if v.c.Current() != nil {
 		v.open.showNotice(sentence)
+		return
 	}
+	v.w.say("That did not work", sentence)
 }
 
 func (v *mainView) focusSearch() { v.w.win.Canvas().Focus(v.search) }
@@ -194,6 +225,13 @@ func (v *mainView) key(k fyne.KeyName) {
 	}
 }
 
+// conversationMenu opens the menu of the open conversation.
+func (v *mainView) conversationMenu() {
+	if v.c.Current() != nil {
+		v.open.menu()
+	}
+}
+
 func (v *mainView) composeMenu() {
 	v.menuBelow(v.compose,
 		item("New conversation", theme.IconPerson, v.newChat),
@@ -204,6 +242,9 @@ func (v *mainView) moreMenu() {
 	items := []*fyne.MenuItem{}
 	if v.w.app.Hosting.Running() {
 		items = append(items, item("Invite people", theme.IconLink, v.invite))
+	}
+	if v.c.Role().Operates() {
+		items = append(items, item("Reports", theme.IconShield, v.reports))
 	}
 	items = append(items, item("Settings", theme.IconPerson, v.settings), fyne.NewMenuItemSeparator(), item("Quit", theme.IconLeave, v.w.close))
 	v.menuBelow(v.more, items...)

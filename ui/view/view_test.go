@@ -49,9 +49,9 @@ func find[T fyne.CanvasObject](s *stage) []T {
 }
 
 // button is the visible button with that caption.
-func button(t *testing.T, s *stage, caption string) *widget.Button {
+func button(t *testing.T, s *stage, caption string) *widgets.Button {
 	t.Helper()
-	for _, b := range find[*widget.Button](s) {
+	for _, b := range find[*widgets.Button](s) {
 		if b.Text == caption {
 			return b
 		}

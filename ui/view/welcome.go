@@ -35,10 +35,14 @@ func newWelcomeView(w *Window) (fyne.CanvasObject, fyne.Focusable) {
 	entry.OnChanged = c.SetLink
 	entry.OnSubmitted = func(string) { c.Continue() }
 
+	subtitle := "Private conversations on a server of your choice."
+	if c.Notice() != "" {
+		subtitle = c.Notice()
+	}
 	body := widgets.Column(
 		0,
 		mark(76), widgets.Gap(18), heading("Welcome to quicprochat"), widgets.Gap(8),
-		widgets.NewParagraph("Private conversations on a server of your choice.").Centered(),
+		widgets.NewParagraph(subtitle).Centered(),
 		widgets.Gap(34),
 		section("Join a server", "Paste the invite link that you were given."),
 		widgets.Gap(14), field, widgets.Gap(12), next,
@@ -163,7 +167,7 @@ func (w *Window) showHosted() {
 func linkRow(w *Window, link string) fyne.CanvasObject {
 	text := widgets.NewLine(link, theme.SizeSmall).Truncated()
 	text.Style.Monospace = true
-	button := widget.NewButtonWithIcon("Copy", theme.Icon(theme.IconCopy), nil)
+	button := widgets.NewIconTextButton("Copy", theme.Icon(theme.IconCopy), nil)
 	button.OnTapped = func() {
 		fyne.CurrentApp().Clipboard().SetContent(link)
 		button.SetText("Copied")

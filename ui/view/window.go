@@ -77,6 +77,8 @@ func (w *Window) show(s controller.Screen) {
 		content, focus = newWelcomeView(w)
 	case controller.ScreenAccount:
 		content, focus = newAccountView(w)
+	case controller.ScreenRecover:
+		content, focus = newRecoverView(w)
 	case controller.ScreenUnlock:
 		content, focus = newUnlockView(w)
 	case controller.ScreenMain:
@@ -105,6 +107,8 @@ func (w *Window) keys() {
 	on(fyne.KeyG, inMain((*mainView).newGroup))
 	on(fyne.KeyK, inMain((*mainView).focusSearch))
 	on(fyne.KeyF, inMain((*mainView).focusSearch))
+	on(fyne.KeyM, inMain((*mainView).conversationMenu))
+	on(fyne.KeyComma, inMain((*mainView).settings))
 	on(fyne.KeyQ, w.close)
 	w.win.Canvas().SetOnTypedKey(func(k *fyne.KeyEvent) {
 		if k.Name == fyne.KeyEscape {
@@ -120,7 +124,7 @@ func (w *Window) keys() {
 // escape closes what is on top, or else ends a search.
 func (w *Window) escape() {
 	if sheet := widgets.TopSheet(w.win.Canvas()); sheet != nil {
-		sheet.Close()
+		sheet.Dismiss()
 		return
 	}
 	if w.app.Screen() == controller.ScreenMain {
@@ -163,20 +167,20 @@ func (p *page) relayout() {
 }
 
 // primary is the button for what a screen is for.
-func primary(text string, onTapped func()) *widget.Button {
-	b := widget.NewButton(text, onTapped)
+func primary(text string, onTapped func()) *widgets.Button {
+	b := widgets.NewButton(text, onTapped)
 	b.Importance = widget.HighImportance
 	return b
 }
 
 // quiet is a button that looks like text.
-func quiet(text string, onTapped func()) *widget.Button {
-	b := widget.NewButton(text, onTapped)
+func quiet(text string, onTapped func()) *widgets.Button {
+	b := widgets.NewButton(text, onTapped)
 	b.Importance = widget.LowImportance
 	return b
 }
 
-func setEnabled(b *widget.Button, on bool) {
+func setEnabled(b *widgets.Button, on bool) {
 	switch {
 	case on && b.Disabled():
 		b.Enable()
@@ -185,7 +189,7 @@ func setEnabled(b *widget.Button, on bool) {
 	}
 }
 
-func setCaption(b *widget.Button, text string) {
+func setCaption(b *widgets.Button, text string) {
 	if b.Text != text {
 		b.SetText(text)
 	}

@@ -9,13 +9,15 @@ import (
 	"quicprochat/ui/theme"
 )
 
-// Choice is a row of captions of which exactly one is chosen.
+// Choice is a row of captions, or several, of which exactly one is chosen: by a
+// click, or by the arrow keys once Tab has led there.
 type Choice struct {
 	widget.BaseWidget
 	// OnChosen is called with the index when another one is chosen.
 	OnChosen func(i int)
 
 	chosen  int
+	focused bool
 	parts   []*Tappable
 	lines   []*Line
 	content *fyne.Container
@@ -24,7 +26,11 @@ type Choice struct {
 // NewChoice makes a choice.
 func NewChoice(chosen int, captions ...string) *Choice {
 	c := &Choice{chosen: chosen}
-	row := container.NewGridWithColumns(len(captions))
+	columns := len(captions)
+	if columns > 4 {
+		columns = 3
+	}
+	row := container.NewGridWithColumns(columns)
 	for i, caption := range captions {
 		line := NewLine(caption, theme.SizeSmall).Centered().Truncated()
 		part := NewTappable(Inset(8, 8, line), func() { c.Choose(i) })
@@ -53,12 +59,36 @@ func (c *Choice) Choose(i int) {
 	}
 }
 
+// FocusGained implements fyne.Focusable.
+func (c *Choice) FocusGained() { c.focused = true; c.paint() }
+
+// FocusLost implements fyne.Focusable.
+func (c *Choice) FocusLost() { c.focused = false; c.paint() }
+
+// TypedRune implements fyne.Focusable.
+func (*Choice) TypedRune(rune) {}
+
+// TypedKey implements fyne.Focusable.
+func (c *Choice) TypedKey(k *fyne.KeyEvent) {
+	switch k.Name {
+	case fyne.KeyLeft, fyne.KeyUp:
+		c.Choose(max(c.chosen-1, 0))
+	case fyne.KeyRight, fyne.KeyDown:
+		c.Choose(min(c.chosen+1, len(c.parts)-1))
+	default:
+		PassKey(c, nil, k)
+	}
+}
+
 func (c *Choice) paint() {
 	for i, part := range c.parts {
 		part.Fill, part.HoverFill, part.Stroke = theme.Transparent, theme.ColorRowHover, fynetheme.ColorNameInputBorder
 		c.lines[i].Style.Bold = i == c.chosen
 		if i == c.chosen {
 			part.Fill, part.HoverFill, part.Stroke = theme.ColorRowSelected, theme.ColorRowSelected, fynetheme.ColorNamePrimary
+			if c.focused {
+				part.Fill = fynetheme.ColorNameSelection
+			}
 		}
 		part.Refresh()
 	}

@@ -220,6 +220,9 @@ func (e *composerEntry) noteShift(k fyne.KeyName, down bool) {
 	}
 }
 
+// AcceptsTab implements fyne.Tabbable: Tab leads on, to the buttons and the list.
+func (*composerEntry) AcceptsTab() bool { return false }
+
 // FocusGained implements fyne.Focusable.
 func (e *composerEntry) FocusGained() {
 	e.focused = true

@@ -23,6 +23,9 @@ type ConversationModel struct {
 	Selected bool
 	// Ended marks a conversation that one cannot write into any more.
 	Ended bool
+	// Pinned and Muted put small signs beside the preview; the badge of a muted
+	// conversation is grey.
+	Pinned, Muted bool
 }
 
 const (
@@ -31,12 +34,15 @@ const (
 	rowPad      = 12
 	rowInset    = 8 // of the rounded ground from the edges of the list
 	badgeHeight = 20
+	signSize    = 14
 )
 
 // ConversationRow is one row of the conversation list.
 type ConversationRow struct {
 	widget.BaseWidget
 	OnTapped func()
+	// OnMenu is called with where the menu was asked for.
+	OnMenu func(at fyne.Position)
 
 	model   ConversationModel
 	hovered bool
@@ -45,6 +51,7 @@ type ConversationRow struct {
 	avatar               *Avatar
 	title, preview, time *Line
 	count                *Line
+	pin, mute            *canvas.Image
 }
 
 // NewConversationRow makes an empty row.
@@ -58,9 +65,15 @@ func NewConversationRow() *ConversationRow {
 		time:    NewLine("", fynetheme.SizeNameCaptionText).Muted(),
 		count:   NewLine("", fynetheme.SizeNameCaptionText).Bold().Centered(),
 	}
-	r.count.Color = theme.ColorOnBadge
+	r.pin, r.mute = newSign(), newSign()
 	r.ExtendBaseWidget(r)
 	return r
+}
+
+func newSign() *canvas.Image {
+	i := canvas.NewImageFromResource(nil)
+	i.FillMode = canvas.ImageFillContain
+	return i
 }
 
 // Set changes what the row shows.
@@ -76,6 +89,13 @@ func (c *ConversationRow) Set(m ConversationModel) {
 func (c *ConversationRow) Tapped(*fyne.PointEvent) {
 	if c.OnTapped != nil {
 		c.OnTapped()
+	}
+}
+
+// TappedSecondary implements fyne.SecondaryTappable.
+func (c *ConversationRow) TappedSecondary(e *fyne.PointEvent) {
+	if c.OnMenu != nil {
+		c.OnMenu(e.AbsolutePosition)
 	}
 }
 
@@ -148,6 +168,13 @@ func (r *conversationRowRenderer) Layout(size fyne.Size) {
 		c.count.Move(fyne.NewPos(right-width, middle-text.Height/2))
 		end -= width + 8
 	}
+	middle := top + titleHeight + 3 + previewHeight/2
+	for _, sign := range []*canvas.Image{c.pin, c.mute} {
+		if !sign.Hidden {
+			rect{end - signSize, middle - signSize/2, signSize, signSize}.apply(sign)
+			end -= signSize + 6
+		}
+	}
 	c.preview.Resize(fyne.NewSize(end-left, previewHeight))
 	c.preview.Move(fyne.NewPos(left, top+titleHeight+3))
 }
@@ -161,15 +188,25 @@ func (r *conversationRowRenderer) Refresh() {
 	if c.model.Ended {
 		c.title.Color = theme.ColorMuted
 	}
-	if c.model.Unread > 0 {
+	if c.model.Unread > 0 && !c.model.Muted {
 		c.time.Color = fynetheme.ColorNamePrimary
 	}
 	c.count.Text = unreadText(c.model.Unread)
-	c.badge.FillColor = theme.Current(theme.ColorBadge, c)
+	fill, ink := theme.ColorBadge, theme.ColorOnBadge
+	if c.model.Muted {
+		fill, ink = theme.ColorPill, theme.ColorOnPill
+	}
+	c.count.Color = ink
+	c.badge.FillColor = theme.Current(fill, c)
 	c.badge.CornerRadius = badgeHeight / 2
+	c.pin.Hidden, c.mute.Hidden = !c.model.Pinned, !c.model.Muted
+	c.pin.Resource = theme.ColoredIcon(theme.IconPin, theme.ColorMuted)
+	c.mute.Resource = theme.ColoredIcon(theme.IconMute, theme.ColorMuted)
 	c.badge.Hidden, c.count.Hidden = c.model.Unread == 0, c.model.Unread == 0
 	r.Layout(c.Size())
 	c.badge.Refresh()
+	c.pin.Refresh()
+	c.mute.Refresh()
 	for _, o := range []fyne.Widget{c.avatar, c.title, c.preview, c.time, c.count} {
 		o.Refresh()
 	}
@@ -177,7 +214,7 @@ func (r *conversationRowRenderer) Refresh() {
 
 func (r *conversationRowRenderer) Objects() []fyne.CanvasObject {
 	c := r.c
-	return []fyne.CanvasObject{c.ground, c.avatar, c.title, c.preview, c.time, c.badge, c.count}
+	return []fyne.CanvasObject{c.ground, c.avatar, c.title, c.preview, c.time, c.pin, c.mute, c.badge, c.count}
 }
 
 func (*conversationRowRenderer) Destroy() {}

@@ -67,7 +67,9 @@ func PassKey(o fyne.CanvasObject, handle func(), k *fyne.KeyEvent) {
 
 // windowKeys are the keys that, with Control, belong to the window whatever has
 // the focus.
-var windowKeys = map[fyne.KeyName]bool{fyne.KeyN: true, fyne.KeyK: true, fyne.KeyF: true, fyne.KeyQ: true, fyne.KeyG: true}
+var windowKeys = map[fyne.KeyName]bool{
+	fyne.KeyN: true, fyne.KeyK: true, fyne.KeyF: true, fyne.KeyQ: true, fyne.KeyG: true, fyne.KeyM: true, fyne.KeyComma: true,
+}
 
 func passShortcut(o fyne.CanvasObject, s fyne.Shortcut) bool {
 	custom, ok := s.(*desktop.CustomShortcut)

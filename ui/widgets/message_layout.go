@@ -24,6 +24,8 @@ const (
 	dayHeight   = 24
 	dayMargin   = 14
 	problemGap  = 4
+	menuSize    = 28  // of the place for the dots beside a bubble
+	menuPad     = 5   // around the dots in it
 	longLine    = 160 // runes beyond which a line certainly wraps
 )
 
@@ -32,10 +34,14 @@ type messagePlan struct {
 	width, height        float32
 	bubble, name, text   rect
 	time, state, problem rect
-	avatar               rect
+	avatar, menu         rect
 }
 
 type rect struct{ x, y, w, h float32 }
+
+func (r rect) contains(p fyne.Position) bool {
+	return p.X >= r.x && p.X < r.x+r.w && p.Y >= r.y && p.Y < r.y+r.h
+}
 
 func (r rect) apply(o fyne.CanvasObject) {
 	o.Resize(fyne.NewSize(r.w, r.h))
@@ -89,6 +95,9 @@ func (m *MessageRow) layout(width float32) {
 	p.layoutMeta(x+innerWidth, p.bubble.y+height-bubblePadY-metaHeight+2, m.time.natural(), metaHeight, m.model.Delivery != DeliveryNone)
 	p.avatar = rect{sideMargin, p.bubble.y + height - avatarSize, avatarSize, avatarSize}
 	p.height = p.bubble.y + height
+	if !m.mine {
+		p.menu = rect{p.bubble.x + p.bubble.w + 6, p.bubble.y + (min(height, 44)-menuSize)/2, menuSize, menuSize}
+	}
 	if m.model.Delivery == DeliveryFailed {
 		h := m.problem.MinSize().Height
 		p.problem = rect{sideMargin, p.height + problemGap, width - 2*sideMargin, h}

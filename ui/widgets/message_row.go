@@ -57,12 +57,18 @@ type MessageRow struct {
 	OnRetry func()
 	// OnTapped is called when another message is tapped beside its text.
 	OnTapped func()
+	// OnMenu is called with where the message's menu was asked for: by the right
+	// button beside the text, or by the dots that show under the pointer. Rows
+	// without it have no dots.
+	OnMenu func(at fyne.Position)
 	// OnHover is called while the pointer moves over the row with no button down.
 	OnHover func()
 
 	mine  bool
 	model MessageModel
 	plan  messagePlan
+
+	hovered, overDots bool
 
 	day     *dayMark
 	bubble  *canvas.Rectangle
@@ -73,6 +79,8 @@ type MessageRow struct {
 	state   *canvas.Image
 	avatar  *Avatar
 	problem *Line
+	dots    *canvas.Image
+	pad     *canvas.Circle // behind the dots
 }
 
 // NewMessageRow makes an empty row for one's own or the others' messages.
@@ -86,7 +94,12 @@ func NewMessageRow(mine bool) *MessageRow {
 		state:   canvas.NewImageFromResource(theme.Icon(theme.IconClock)),
 		avatar:  NewAvatar(avatarSize),
 		problem: NewLine("", fynetheme.SizeNameCaptionText).Truncated(),
+		dots:    canvas.NewImageFromResource(theme.ColoredIcon(theme.IconMore, theme.ColorMuted)),
+		pad:     canvas.NewCircle(nil),
 	}
+	m.dots.FillMode = canvas.ImageFillContain
+	m.dots.Hide()
+	m.pad.Hide()
 	m.problem.Color = fynetheme.ColorNameError
 	m.problem.Align = fyne.TextAlignTrailing
 	m.state.FillMode = canvas.ImageFillContain
@@ -141,6 +154,10 @@ func (m *MessageRow) arrange() {
 	p.state.apply(m.state)
 	p.avatar.apply(m.avatar)
 	p.problem.apply(m.problem)
+	p.menu.apply(m.pad)
+	inner := p.menu
+	inner.x, inner.y, inner.w, inner.h = inner.x+menuPad, inner.y+menuPad, inner.w-2*menuPad, inner.h-2*menuPad
+	inner.apply(m.dots)
 }
 
 // HeightFor implements timeline.Row.
@@ -150,13 +167,24 @@ func (m *MessageRow) HeightFor(width float32) float32 {
 }
 
 // Tapped implements fyne.Tappable: a failed message is tried again.
-func (m *MessageRow) Tapped(*fyne.PointEvent) {
+func (m *MessageRow) Tapped(e *fyne.PointEvent) {
+	if m.OnMenu != nil && m.plan.menu.contains(e.Position) {
+		m.OnMenu(e.AbsolutePosition)
+		return
+	}
 	action := m.OnTapped
 	if m.model.Delivery == DeliveryFailed {
 		action = m.OnRetry
 	}
 	if action != nil {
 		action()
+	}
+}
+
+// TappedSecondary implements fyne.SecondaryTappable.
+func (m *MessageRow) TappedSecondary(e *fyne.PointEvent) {
+	if m.OnMenu != nil {
+		m.OnMenu(e.AbsolutePosition)
 	}
 }
 
@@ -168,17 +196,35 @@ func (m *MessageRow) MouseIn(e *desktop.MouseEvent) { m.MouseMoved(e) }
 
 // MouseMoved implements desktop.Hoverable.
 func (m *MessageRow) MouseMoved(e *desktop.MouseEvent) {
+	m.hover(true, m.plan.menu.contains(e.Position))
 	if e.Button == 0 && m.OnHover != nil {
 		m.OnHover()
 	}
 }
 
+// hover shows the dots while the pointer is over the row.
+func (m *MessageRow) hover(on, overDots bool) {
+	if m.OnMenu == nil || m.hovered == on && m.overDots == overDots {
+		return
+	}
+	m.hovered, m.overDots = on, overDots
+	m.paintDots()
+}
+
+func (m *MessageRow) paintDots() {
+	m.dots.Hidden, m.pad.Hidden = !m.hovered, !m.overDots
+	m.dots.Resource = theme.ColoredIcon(theme.IconMore, theme.ColorMuted)
+	m.pad.FillColor = theme.Current(theme.ColorPill, m)
+	m.dots.Refresh()
+	m.pad.Refresh()
+}
+
 // MouseOut implements desktop.Hoverable.
-func (*MessageRow) MouseOut() {}
+func (m *MessageRow) MouseOut() { m.hover(false, false) }
 
 // Cursor implements desktop.Cursorable.
 func (m *MessageRow) Cursor() desktop.Cursor {
-	if m.model.Delivery == DeliveryFailed {
+	if m.model.Delivery == DeliveryFailed || m.overDots {
 		return desktop.PointerCursor
 	}
 	return desktop.DefaultCursor
@@ -224,6 +270,7 @@ func (m *MessageRow) paint() {
 	}
 	m.problem.Hidden = m.model.Delivery != DeliveryFailed
 	m.paintState()
+	m.paintDots()
 	m.bubble.Refresh()
 	m.name.Refresh()
 	m.time.Refresh()
@@ -265,9 +312,9 @@ func (m *MessageRow) paintState() {
 
 func (r *messageRenderer) Objects() []fyne.CanvasObject {
 	m := r.m
-	objects := make([]fyne.CanvasObject, 0, 10)
+	objects := make([]fyne.CanvasObject, 0, 11)
 	objects = append(objects, m.day.ground, m.day.text, m.bubble, m.themed, m.name, m.time, m.state, m.avatar)
-	return append(objects, m.problem)
+	return append(objects, m.problem, m.pad, m.dots)
 }
 
 func (*messageRenderer) Destroy() {}

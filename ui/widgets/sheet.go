@@ -11,11 +11,13 @@ import (
 )
 
 // Sheet is a card over the dimmed window: a title, a body and buttons. A click
-// beside it closes it, as Escape does where the window passes that on.
+// beside it closes it, as Escape does where the window passes that on to Dismiss.
 type Sheet struct {
 	widget.BaseWidget
 	// OnClosed is called once when the sheet goes away.
 	OnClosed func()
+	// Locked keeps clicks beside the sheet, its cross and Escape from closing it.
+	Locked bool
 
 	canvas fyne.Canvas
 	width  float32
@@ -24,7 +26,9 @@ type Sheet struct {
 	scrim  *canvas.Rectangle
 	card   *canvas.Rectangle
 	title  *Line
+	closer *IconButton
 	body   fyne.CanvasObject
+	scroll *container.Scroll // around the body, for windows that are too low
 	footer *fyne.Container
 	layout *fyne.Container
 }
@@ -32,6 +36,7 @@ type Sheet struct {
 const (
 	sheetPad    = 24
 	sheetMargin = 24
+	sheetBleed  = 4 // of the scroll beyond the body: outlines are wider than what they are around
 )
 
 // NewSheet makes a sheet of that width; it shows after Open. The body may be
@@ -39,14 +44,15 @@ const (
 func NewSheet(c fyne.Canvas, title string, width float32, body fyne.CanvasObject, buttons ...fyne.CanvasObject) *Sheet {
 	s := &Sheet{canvas: c, width: width, scrim: canvas.NewRectangle(nil), card: canvas.NewRectangle(nil)}
 	s.title = NewLine(title, theme.SizeTitle).Bold().Truncated()
-	closer := NewIconButton(theme.IconClose, s.Close)
-	header := StretchRow(8, 0, s.title, closer)
+	s.closer = NewIconButton(theme.IconClose, s.Dismiss)
+	header := StretchRow(8, 0, s.title, s.closer)
 	s.body = body
 	s.footer = container.New(trailing{10}, buttons...)
 	if len(buttons) == 0 {
 		s.footer.Hide()
 	}
-	s.layout = container.New(column{18}, header, body, s.footer)
+	s.scroll = container.NewVScroll(Inset(sheetBleed, sheetBleed, body))
+	s.layout = container.New(column{18}, header, container.New(bleed{}, s.scroll), s.footer)
 	s.ExtendBaseWidget(s)
 	return s
 }
@@ -58,6 +64,19 @@ func (s *Sheet) Open(f fyne.Focusable) {
 	if f != nil {
 		s.canvas.Focus(f)
 	}
+}
+
+// Dismiss closes the sheet for whoever wants it out of the way, unless it is locked.
+func (s *Sheet) Dismiss() {
+	if !s.Locked {
+		s.Close()
+	}
+}
+
+// SetLocked sets Locked and shows it.
+func (s *Sheet) SetLocked(on bool) {
+	s.Locked = on
+	s.closer.SetEnabled(!on)
 }
 
 // Close takes the sheet away.
@@ -95,7 +114,7 @@ func (s *Sheet) Tapped(e *fyne.PointEvent) {
 	at, size := s.card.Position(), s.card.Size()
 	inside := e.Position.X >= at.X && e.Position.X <= at.X+size.Width && e.Position.Y >= at.Y && e.Position.Y <= at.Y+size.Height
 	if !inside {
-		s.Close()
+		s.Dismiss()
 	}
 }
 
@@ -116,7 +135,10 @@ func (r *sheetRenderer) Layout(size fyne.Size) {
 	s := r.s
 	s.scrim.Resize(size)
 	w := min(s.width, size.Width-2*sheetMargin)
-	s.layout.Resize(fyne.NewSize(w-2*sheetPad, s.layout.MinSize().Height)) // wrapped text needs the width to know its height
+	body := heightAt(s.body, w-2*sheetPad) // wrapped text needs the width to know its height
+	rest := s.layout.MinSize().Height - s.scroll.MinSize().Height
+	room := max(min(body, size.Height-2*sheetMargin-2*sheetPad+4-rest-2*sheetBleed), 40)
+	s.scroll.SetMinSize(fyne.NewSize(0, room+2*sheetBleed))
 	h := min(s.layout.MinSize().Height+2*sheetPad-4, size.Height-2*sheetMargin)
 	x, y := (size.Width-w)/2, (size.Height-h)/2
 	rect{x, y, w, h}.apply(s.card)
@@ -145,6 +167,17 @@ func (r *sheetRenderer) Objects() []fyne.CanvasObject {
 }
 
 func (*sheetRenderer) Destroy() {}
+
+// bleed lets one object reach beyond its place on all sides.
+type bleed struct{}
+
+func (bleed) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	return objects[0].MinSize().SubtractWidthHeight(2*sheetBleed, 2*sheetBleed)
+}
+
+func (bleed) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	rect{-sheetBleed, -sheetBleed, size.Width + 2*sheetBleed, size.Height + 2*sheetBleed}.apply(objects[0])
+}
 
 // trailing puts buttons at the end of a line, each at least as wide as a word.
 type trailing struct{ gap float32 }

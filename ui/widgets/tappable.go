@@ -128,6 +128,7 @@ type IconButton struct {
 	size     float32
 	disabled bool
 	hovered  bool
+	focused  bool
 
 	ground *canvas.Circle
 	image  *canvas.Image
@@ -183,6 +184,25 @@ func (*IconButton) MouseMoved(*desktop.MouseEvent) {}
 // MouseOut implements desktop.Hoverable.
 func (b *IconButton) MouseOut() { b.hovered = false; b.Refresh() }
 
+// FocusGained implements fyne.Focusable: Tab leads to the button.
+func (b *IconButton) FocusGained() { b.focused = true; b.Refresh() }
+
+// FocusLost implements fyne.Focusable.
+func (b *IconButton) FocusLost() { b.focused = false; b.Refresh() }
+
+// TypedRune implements fyne.Focusable.
+func (*IconButton) TypedRune(rune) {}
+
+// TypedKey implements fyne.Focusable.
+func (b *IconButton) TypedKey(k *fyne.KeyEvent) {
+	switch k.Name {
+	case fyne.KeySpace, fyne.KeyReturn, fyne.KeyEnter:
+		b.Tapped(nil)
+	default:
+		PassKey(b, nil, k)
+	}
+}
+
 // CreateRenderer implements fyne.Widget.
 func (b *IconButton) CreateRenderer() fyne.WidgetRenderer {
 	r := &iconButtonRenderer{b}
@@ -216,6 +236,10 @@ func (r *iconButtonRenderer) Refresh() {
 		fill, ink = theme.Transparent, fynetheme.ColorNameDisabled
 	case b.filled:
 		fill, ink = fynetheme.ColorNamePrimary, fynetheme.ColorNameForegroundOnPrimary
+	case b.disabled:
+		ink = fynetheme.ColorNameDisabled
+	case b.focused:
+		fill, ink = fynetheme.ColorNameFocus, fynetheme.ColorNameForeground
 	case b.hovered:
 		fill, ink = fynetheme.ColorNameHover, fynetheme.ColorNameForeground
 	}

@@ -531,7 +531,10 @@ type AccountSettings struct {
 	state         protoimpl.MessageState  `protogen:"open.v1"`
 	Conversations []*ConversationSettings `protobuf:"bytes,1,rep,name=conversations,proto3" json:"conversations,omitempty"`
 	// Account ids whose invitations are declined.
-	Blocked       [][]byte `protobuf:"bytes,2,rep,name=blocked,proto3" json:"blocked,omitempty"`
+	Blocked [][]byte `protobuf:"bytes,2,rep,name=blocked,proto3" json:"blocked,omitempty"`
+	// One more than that of the settings which these follow; 1 for the first.
+	// The server does not see it, so it cannot offer old settings as newer ones.
+	Revision      uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -578,6 +581,13 @@ func (x *AccountSettings) GetBlocked() [][]byte {
 		return x.Blocked
 	}
 	return nil
+}
+
+func (x *AccountSettings) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
 }
 
 // ConversationSettings are those of one conversation that has any.
@@ -673,10 +683,11 @@ const file_qpc_v1_account_proto_rawDesc = "" +
 	"\tsignature\x18\x01 \x01(\fR\tsignature\x12\x1d\n" +
 	"\n" +
 	"only_check\x18\x02 \x01(\bR\tonlyCheck\"\x17\n" +
-	"\x15DeleteAccountResponse\"o\n" +
+	"\x15DeleteAccountResponse\"\x8b\x01\n" +
 	"\x0fAccountSettings\x12B\n" +
 	"\rconversations\x18\x01 \x03(\v2\x1c.qpc.v1.ConversationSettingsR\rconversations\x12\x18\n" +
-	"\ablocked\x18\x02 \x03(\fR\ablocked\"m\n" +
+	"\ablocked\x18\x02 \x03(\fR\ablocked\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"m\n" +
 	"\x14ConversationSettings\x12'\n" +
 	"\x0fconversation_id\x18\x01 \x01(\fR\x0econversationId\x12\x14\n" +
 	"\x05muted\x18\x02 \x01(\bR\x05muted\x12\x16\n" +

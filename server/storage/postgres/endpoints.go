@@ -34,15 +34,16 @@ func (s *Store) PutEndpoint(ctx context.Context, e storage.Endpoint) error {
 		}
 		err = t.get(into(&ofNetwork), `SELECT count(*) FROM (SELECT 1 FROM endpoints WHERE network = $1 LIMIT $2) AS a`,
 			e.Network[:], s.limits.EndpointsPerNetwork)
-		// a record that takes another's place is one more for its network only where that is another
-		sameNetwork := known && bytes.Equal(network, e.Network[:])
-		switch {
+		kept := e
+		switch networkFull := ofNetwork >= s.limits.EndpointsPerNetwork; {
 		case err != nil:
 			return fmt.Errorf("count endpoints of a network: %w", err)
-		case !known && total >= s.limits.Endpoints, !sameNetwork && ofNetwork >= s.limits.EndpointsPerNetwork:
+		case known && networkFull:
+			copy(kept.Network[:], network) // it stays where it counted
+		case !known && (total >= s.limits.Endpoints || networkFull):
 			return storage.ErrEndpointsFull
 		}
-		return t.storeEndpoint(e, known)
+		return t.storeEndpoint(kept, known)
 	})
 }
 

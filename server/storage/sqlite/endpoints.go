@@ -26,12 +26,19 @@ func (s *Store) PutEndpoint(ctx context.Context, e storage.Endpoint) error {
 		case known && issued >= e.Issued:
 			return storage.ErrEndpointStale
 		}
-		if err := t.roomForEndpoint(e, known, bytes.Equal(network, e.Network[:]), s.limits); err != nil {
+		kept := e
+		full, networkFull, err := t.endpointsFull(e.Network, s.limits)
+		switch {
+		case err != nil:
 			return err
+		case known && networkFull:
+			copy(kept.Network[:], network) // it stays where it counted
+		case !known && (full || networkFull):
+			return storage.ErrEndpointsFull
 		}
 		_, err = t.exec(`INSERT INTO endpoints (pin, record, issued, expires, network) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (pin) DO UPDATE SET record = excluded.record, issued = excluded.issued, expires = excluded.expires, network = excluded.network`,
-			e.Pin[:], blob(e.Record), int64(e.Issued), e.Expires.Unix(), e.Network[:])
+			e.Pin[:], blob(e.Record), int64(e.Issued), e.Expires.Unix(), kept.Network[:])
 		if err != nil {
 			return fmt.Errorf("store endpoint: %w", err)
 		}
@@ -42,20 +49,15 @@ func (s *Store) PutEndpoint(ctx context.Context, e storage.Endpoint) error {
 	})
 }
 
-// roomForEndpoint checks the bounds. A record that takes another's place is
-// one more for its network only where that is another.
-func (t *tx) roomForEndpoint(e storage.Endpoint, known, sameNetwork bool, limits storage.Limits) error {
+// endpointsFull looks whether the bounds are reached, of all and of a network.
+func (t *tx) endpointsFull(network [16]byte, limits storage.Limits) (full, networkFull bool, err error) {
 	var total int
-	var networkFull bool
-	err := t.get(into(&total, &networkFull), `SELECT total, EXISTS (SELECT 1 FROM endpoints WHERE network = ? LIMIT 1 OFFSET ?)
-		FROM endpoint_count WHERE one = 1`, e.Network[:], limits.EndpointsPerNetwork-1)
-	switch {
-	case err != nil:
-		return fmt.Errorf("count endpoints: %w", err)
-	case !known && total >= limits.Endpoints, !(known && sameNetwork) && networkFull:
-		return storage.ErrEndpointsFull
+	err = t.get(into(&total, &networkFull), `SELECT total, EXISTS (SELECT 1 FROM endpoints WHERE network = ? LIMIT 1 OFFSET ?)
+		FROM endpoint_count WHERE one = 1`, network[:], limits.EndpointsPerNetwork-1)
+	if err != nil {
+		return false, false, fmt.Errorf("count endpoints: %w", err)
 	}
-	return nil
+	return total >= limits.Endpoints, networkFull, nil
 }
 
 func (t *tx) countEndpoints(change int) error {

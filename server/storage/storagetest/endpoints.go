@@ -60,9 +60,11 @@ func testEndpointBounds(t *testing.T, open Open) {
 	wantErr(t, put(newEndpoint(3, 1, 1)), storage.ErrEndpointsFull)
 	must(t, put(newEndpoint(2, 2, 1))) // who is there is renewed
 	must(t, put(newEndpoint(3, 1, 2)))
-	wantErr(t, put(newEndpoint(3, 2, 1)), storage.ErrEndpointsFull) // and does not move into a full network
-	equal(t, "unchanged", endpoint(t, s, 3, today), "record 1 of 3")
-	must(t, put(newEndpoint(2, 3, 2)))
+	must(t, put(newEndpoint(3, 2, 1))) // also in a full network, where it is not counted
+	equal(t, "moved", endpoint(t, s, 3, today), "record 2 of 3")
+	must(t, put(newEndpoint(2, 3, 2)))                              // makes room in the first, and is the second in the second
+	wantErr(t, put(newEndpoint(5, 1, 2)), storage.ErrEndpointsFull) // which is therefore full
+	must(t, put(newEndpoint(3, 3, 1)))                              // and this moves at last
 	must(t, put(newEndpoint(4, 9, 3)))
 	wantErr(t, put(newEndpoint(5, 1, 4)), storage.ErrEndpointsFull)
 	must(t, put(newEndpoint(4, 10, 4)))

@@ -1,95 +1,128 @@
 package storagetest
 
 import (
+	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 
 	"quicprochat/server/storage"
 )
 
-// The model refuses what must not happen, so that a check can fail.
-func TestCommitModel(t *testing.T) {
-	a, b := storage.ItemID{1}, storage.ItemID{2}
-	op := func(client, from, to int, in commitInput, out commitOutput) porcupine.Operation {
-		return porcupine.Operation{ClientId: client, Input: in, Output: out, Call: int64(from), Return: int64(to)}
-	}
+func won(client, from, to int, epoch uint64, item byte) call {
+	return call{client: client, called: time.Duration(from), returned: time.Duration(to), epoch: epoch, item: storage.ItemID{item}, won: true}
+}
+
+func lost(client, from, to int, epoch uint64, item byte, current uint64, winner byte) call {
+	return call{client: client, called: time.Duration(from), returned: time.Duration(to), epoch: epoch, item: storage.ItemID{item}, current: current, winner: storage.ItemID{winner}}
+}
+
+func looked(from, to int, current uint64) call {
+	return call{client: committers, called: time.Duration(from), returned: time.Duration(to), current: current}
+}
+
+// What must not happen is refused, so that a check can fail: by the bounds of
+// the epochs, and by the search alone.
+func TestCheckCommits(t *testing.T) {
 	for name, test := range map[string]struct {
-		history []porcupine.Operation
+		history []call
 		want    bool
 	}{
-		"one after the other":      {[]porcupine.Operation{op(0, 0, 1, commitInput{7, a}, commitOutput{won: true}), op(1, 2, 3, commitInput{7, b}, commitOutput{current: 8, winner: &a})}, true},
-		"two winners":              {[]porcupine.Operation{op(0, 0, 2, commitInput{7, a}, commitOutput{won: true}), op(1, 1, 3, commitInput{7, b}, commitOutput{won: true})}, false},
-		"a wrong winner":           {[]porcupine.Operation{op(0, 0, 1, commitInput{7, a}, commitOutput{won: true}), op(1, 2, 3, commitInput{7, b}, commitOutput{current: 8, winner: &b})}, false},
-		"a loser before a winner":  {[]porcupine.Operation{op(0, 0, 1, commitInput{7, b}, commitOutput{current: 8, winner: &a}), op(1, 2, 3, commitInput{7, a}, commitOutput{won: true})}, false},
-		"an old epoch is seen":     {[]porcupine.Operation{op(0, 0, 1, commitInput{7, a}, commitOutput{won: true}), op(1, 2, 3, commitInput{}, commitOutput{current: 7})}, false},
-		"repeated":                 {[]porcupine.Operation{op(0, 0, 1, commitInput{7, a}, commitOutput{won: true}), op(0, 2, 3, commitInput{7, a}, commitOutput{won: true})}, true},
-		"failed and carried out":   {[]porcupine.Operation{op(0, 0, 9, commitInput{7, a}, commitOutput{unknown: true}), op(1, 2, 3, commitInput{7, b}, commitOutput{current: 8, winner: &a})}, true},
-		"failed and not, then won": {[]porcupine.Operation{op(0, 0, 9, commitInput{7, a}, commitOutput{unknown: true}), op(1, 2, 3, commitInput{7, b}, commitOutput{won: true})}, true},
+		"nothing":                 {nil, true},
+		"one after the other":     {[]call{won(0, 0, 1, 7, 1), lost(1, 2, 3, 7, 2, 8, 1)}, true},
+		"two winners":             {[]call{won(0, 0, 2, 7, 1), won(1, 1, 3, 7, 2)}, false},
+		"a wrong winner":          {[]call{won(0, 0, 1, 7, 1), lost(1, 2, 3, 7, 2, 8, 2)}, false},
+		"no winner":               {[]call{won(0, 0, 1, 7, 1), lost(1, 2, 3, 7, 2, 8, 0)}, false},
+		"a loser before a winner": {[]call{lost(1, 0, 1, 7, 2, 8, 1), won(0, 2, 3, 7, 1)}, false},
+		"lost and not over":       {[]call{lost(0, 0, 1, 7, 1, 7, 0)}, false},
+		"an epoch before":         {[]call{won(0, 0, 1, 7, 1), lost(1, 2, 3, 7, 2, 6, 1)}, false},
+		"an old epoch is seen":    {[]call{won(0, 0, 1, 7, 1), looked(2, 3, 7)}, false},
+		"a new epoch is seen":     {[]call{won(0, 0, 1, 7, 1), looked(2, 3, 9)}, false},
+		"an epoch is left out":    {[]call{won(0, 0, 1, 7, 1), won(0, 2, 3, 9, 2)}, false},
+		"epochs the wrong way":    {[]call{won(0, 2, 3, 7, 1), won(1, 0, 1, 8, 2)}, false},
+		"seen, and later not":     {[]call{won(0, 0, 9, 7, 1), looked(1, 2, 8), looked(3, 4, 7)}, false},
+		"seen, and then no more":  {[]call{won(0, 0, 9, 7, 1), looked(1, 2, 7), looked(3, 4, 8)}, true},
+		"all in the same moment":  {[]call{looked(5, 5, 8), won(0, 5, 5, 8, 2), looked(5, 5, 7), won(1, 5, 5, 7, 1)}, true},
 	} {
-		if got := checkCommits(test.history); (got == porcupine.Ok) != test.want || got == porcupine.Unknown {
-			t.Errorf("%s: got %v", name, got)
+		if err := checkCommits(test.history); (err == nil) != test.want {
+			t.Errorf("%s: %v", name, err)
 		}
-		if got := porcupine.CheckOperations(commits.ToModel(), test.history); got != test.want {
-			t.Errorf("%s, searched as it is: got %v", name, got)
+		if got := porcupine.CheckOperations(commits, operations(test.history, nil)); got != test.want {
+			t.Errorf("%s, searched as it is: %v", name, got)
 		}
 	}
 }
 
-// What became of a commit that was tried several times is found out from the
-// last try alone.
-func TestTriesAreSettled(t *testing.T) {
-	a, b := storage.ItemID{1}, storage.ItemID{2}
-	op := func(client, from, to int, in commitInput, out commitOutput) porcupine.Operation {
-		return porcupine.Operation{ClientId: client, Input: in, Output: out, Call: int64(from), Return: int64(to)}
-	}
-	lost, open := commitOutput{unknown: true}, 1000
-	for name, test := range map[string]struct {
-		history []porcupine.Operation
-		calls   int
-		want    bool
-	}{
-		"won at the first try": {[]porcupine.Operation{
-			op(0, 0, open, commitInput{7, a}, lost), op(1, 1, 2, commitInput{7, b}, commitOutput{current: 8, winner: &a}), op(0, 3, 4, commitInput{7, a}, commitOutput{won: true}),
-		}, 2, true},
-		"lost at last, and told to have won": {[]porcupine.Operation{
-			op(0, 0, open, commitInput{7, a}, lost), op(1, 1, 2, commitInput{7, b}, commitOutput{current: 8, winner: &a}), op(0, 3, 4, commitInput{7, a}, commitOutput{current: 8, winner: &b}),
-		}, 2, false},
-		"forgotten, and won": {[]porcupine.Operation{
-			op(0, 0, open, commitInput{7, a}, lost), op(0, 1, open, commitInput{7, a}, lost), op(1, 1, 2, commitInput{7, b}, commitOutput{current: 8, winner: &a}),
-			op(0, 3, 4, commitInput{7, a}, commitOutput{current: 8, forgotten: true}),
-		}, 3, true},
-		"forgotten, and too late": {[]porcupine.Operation{
-			op(1, 0, 1, commitInput{7, b}, commitOutput{won: true}), op(0, 2, open, commitInput{7, a}, lost),
-			op(0, 3, 4, commitInput{7, a}, commitOutput{current: 8, forgotten: true}), op(1, 5, 6, commitInput{7, storage.ItemID{3}}, commitOutput{current: 8, winner: &a}),
-		}, 4, false},
-	} {
-		history := settled(test.history)
-		if got := checkCommits(history); (got == porcupine.Ok) != test.want || got == porcupine.Unknown {
-			t.Errorf("%s: got %v", name, got)
+// The bounds and a search of the history as it is say the same of histories of
+// few calls, whatever they are.
+func TestBoundsAreExact(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	verdicts := make(map[bool]int)
+	for range 30000 {
+		history := raced(random, 4+random.IntN(6), 8)
+		if random.IntN(2) == 0 { // make it another one, mostly a wrong one
+			c := &history[random.IntN(len(history))]
+			c.called = time.Duration(random.IntN(40))
+			c.returned = c.called + time.Duration(random.IntN(8))
 		}
-		if len(history) != test.calls {
-			t.Errorf("%s: %d calls are left, want %d", name, len(history), test.calls)
+		_, err := explain(history)
+		if want := porcupine.CheckOperations(commits, operations(history, nil)); (err == nil) != want {
+			t.Fatalf("the search says %v, the bounds %v: %+v", want, err, history)
+		}
+		verdicts[err == nil]++
+	}
+	if verdicts[true] < 1000 || verdicts[false] < 1000 {
+		t.Errorf("too few of a kind: %v", verdicts)
+	}
+}
+
+// The search of a narrowed history never goes back, however many calls are under
+// way at the same time, as while a database restarts.
+func TestSearchIsShort(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for _, overlap := range []int{1, 30, 300, 5000} {
+		history := raced(random, committers*perCommitter, overlap)
+		ends, err := explain(history)
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken := 0
+		counting := commits
+		counting.Step = func(state, input, output any) (bool, any) {
+			ok, next := commits.Step(state, input, output)
+			if ok {
+				taken++
+			}
+			return ok, next
+		}
+		if !porcupine.CheckOperations(counting, operations(history, ends)) {
+			t.Errorf("%d at a time: no order was found", overlap)
+		}
+		if taken != len(history) {
+			t.Errorf("%d at a time: %d steps for %d calls", overlap, taken, len(history))
 		}
 	}
 }
 
-// Many calls under way at the same time, as while a database restarts, do not
-// make the search endless.
-func TestCheckCommitsIsQuick(t *testing.T) {
-	a, b := storage.ItemID{1}, storage.ItemID{2}
-	op := func(client, from, to int, in commitInput, out commitOutput) porcupine.Operation {
-		return porcupine.Operation{ClientId: client, Input: in, Output: out, Call: int64(from), Return: int64(to)}
+// raced is a history that an order explains, of calls that take up to twice so
+// long as the given number of them.
+func raced(random *rand.Rand, calls, overlap int) []call {
+	var history []call
+	var winners []storage.ItemID
+	for i := range calls {
+		c := call{client: i, epoch: FirstEpoch + uint64(len(winners)), item: random16()}
+		at := 4 * i
+		c.called, c.returned = time.Duration(max(0, at-random.IntN(4*overlap))), time.Duration(at+random.IntN(4*overlap))
+		if len(winners) > 0 && random.IntN(3) > 0 {
+			back := 1 + random.IntN(len(winners))
+			c.current, c.epoch = c.epoch, c.epoch-uint64(back)
+			c.winner = winners[len(winners)-back]
+		} else {
+			c.won = true
+			winners = append(winners, c.item)
+		}
+		history = append(history, c)
 	}
-	history := []porcupine.Operation{
-		op(0, 0, 1, commitInput{7, a}, commitOutput{won: true}),
-		op(0, 2, 1000, commitInput{8, b}, commitOutput{won: true}),
-		op(1, 3, 1000, commitInput{7, storage.ItemID{3}}, commitOutput{current: 8, winner: &a}),
-	}
-	for i := range 100 {
-		history = append(history, op(2+i, 4+i, 500+i, commitInput{7, storage.ItemID{4, byte(i)}}, commitOutput{current: 9, winner: &a}))
-	}
-	if got := checkCommits(history); got != porcupine.Ok {
-		t.Errorf("got %v", got)
-	}
+	return history
 }

@@ -27,15 +27,20 @@ type Session struct {
 	messages      map[client.ConversationID][]client.Message
 	members       map[client.ConversationID][]client.Member
 	contacts      []client.Contact
+	blocked       map[client.AccountID]bool
 	subscribers   []chan client.Event
 	nextID        uint64
 	closed        bool
+	password      string
+	role          client.Role
+	reports       []client.Report
+	banned        []client.Banned
 }
 
 // NewSession makes an empty session that is online.
 func NewSession(name string, now time.Time) *Session {
 	return &Session{
-		Name: name, now: now, fail: map[string]error{}, connection: client.ConnectionChanged{State: client.Online},
+		Name: name, now: now, password: Password, role: client.RoleUser, fail: map[string]error{}, blocked: map[client.AccountID]bool{}, connection: client.ConnectionChanged{State: client.Online},
 		messages: map[client.ConversationID][]client.Message{}, members: map[client.ConversationID][]client.Member{},
 	}
 }
