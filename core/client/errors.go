@@ -99,6 +99,8 @@ var (
 	// ErrContactQuota: the account has invited as many devices today as the server
 	// allows.
 	ErrContactQuota = errors.New("client: too many invitations today")
+	// ErrClock: this device's clock and the server's are half a day or more apart.
+	ErrClock = errors.New("client: clocks differ")
 	// ErrBroken: this device cannot follow the conversation at the moment, and
 	// asks the others by itself for the way back.
 	ErrBroken = errors.New("client: conversation broken")

@@ -191,6 +191,9 @@ func (f *fakeServer) commit(_ *wire.Peer, req *qpcv1.CommitRequest) (*qpcv1.Comm
 	if body.Epoch != ch.epoch {
 		return nil, ch.stale(body.Epoch)
 	}
+	if f.foreign != nil && slices.ContainsFunc(body.AddAddresses, func(a []byte) bool { return string(a) == string(f.foreign) }) {
+		return nil, refuse(qpcv1.ErrorCode_ERROR_CODE_ADDRESS_INVALID)
+	}
 	if err := f.payCommit(req, &body); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -15,16 +16,16 @@ import (
 
 // fakeMint issues and takes tokens. The zero fakeMint does as it should.
 type fakeMint struct {
-	day    uint32
+	now    func() time.Time
+	day    uint32 // how many days the server is ahead of everybody
 	secret byte
+	strict bool // takes today's tokens only
 	// tagging is another secret, for accounts alone.
 	tagging byte
 	spent   map[string]string // by nonce: what for
 	issued  int
 	quota   int // 0: none
 }
-
-const fakeDay = 20_000
 
 func (m *fakeMint) key(day uint32, secret byte) *tokens.Key {
 	k, err := tokens.DeriveKey(bytes.Repeat([]byte{secret + 1}, 32), day)
@@ -34,7 +35,7 @@ func (m *fakeMint) key(day uint32, secret byte) *tokens.Key {
 	return k
 }
 
-func (m *fakeMint) today() uint32 { return fakeDay + m.day }
+func (m *fakeMint) today() uint32 { return tokenDay(m.now()) + m.day }
 
 func (m *fakeMint) public() *qpcv1.TokenKey {
 	k := m.key(m.today(), m.secret)
@@ -48,7 +49,7 @@ func (m *fakeMint) check(list [][]byte, use string) (spend func(), err error) {
 		if err != nil {
 			return nil, refuse(qpcv1.ErrorCode_ERROR_CODE_TOKEN_INVALID)
 		}
-		if token.KeyID > m.today() || token.KeyID+1 < m.today() {
+		if token.KeyID > m.today() || token.KeyID+1 < m.today() || m.strict && token.KeyID != m.today() {
 			return nil, refuse(qpcv1.ErrorCode_ERROR_CODE_TOKEN_KEY)
 		}
 		if m.key(token.KeyID, m.secret).Check(token) != nil {
@@ -128,6 +129,9 @@ func (f *fakeServer) getChannel(_ *wire.Peer, req *qpcv1.GetChannelRequest) (*qp
 	var body qpcv1.GetChannelBody
 	if err := proto.Unmarshal(req.Body, &body); err != nil {
 		return nil, err
+	}
+	if f.busy {
+		return nil, refuse(qpcv1.ErrorCode_ERROR_CODE_INTERNAL)
 	}
 	ch := f.channels[ConversationID(body.ChannelId)]
 	if _, err := ch.open(labelGet, body.Epoch, req.Body, req.Signature, nil); err != nil {

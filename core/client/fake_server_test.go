@@ -37,6 +37,10 @@ type fakeServer struct {
 	before, after func(req any)
 	// strict refuses posts of past epochs.
 	strict bool
+	// busy tells nobody about channels.
+	busy bool
+	// foreign is an address that the server does not know.
+	foreign []byte
 	// batches are the sizes of the batches that came.
 	batches []int
 	// refuseKeys refuses every KeyPackage.
@@ -88,6 +92,9 @@ func newFakeServer(t testing.TB) *fakeServer {
 		t: t, dir: t.TempDir(),
 		accounts: map[AccountID]*fakeAccount{}, devices: map[DeviceID]*fakeDevice{}, channels: map[ConversationID]*fakeChannel{},
 	}
+	// It is noon, so that no day begins during a test.
+	f.advance(36*time.Hour - time.Since(time.Now().Truncate(24*time.Hour)))
+	f.mint.now = f.now
 	if f.opaque, err = opaque.NewServer(CheapForTests().opaque(), keys); err != nil {
 		t.Fatal(err)
 	}

@@ -127,7 +127,7 @@ func (c *Client) deliverSealed(ctx context.Context, req *qpcv1.DeliverSealedRequ
 		}
 		var taken [][]byte
 		err := c.vault.Update(ctx, func(tx *vault.Tx) (err error) {
-			taken, err = takeTokens(tx, 1)
+			taken, err = takeTokens(tx, 1, c.now())
 			return err
 		})
 		if errors.Is(err, errNoTokens) {

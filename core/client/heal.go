@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"quicprochat/core/identity"
 	"quicprochat/core/mls"
 	"quicprochat/core/vault"
+	"quicprochat/core/wire"
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
@@ -40,6 +42,8 @@ type healing struct {
 	// Rounds is how many were in vain, and Next when to go on.
 	Rounds int       `json:"rounds,omitempty"`
 	Next   time.Time `json:"next,omitzero"`
+	// Bare: the server does not know the address of some member.
+	Bare bool `json:"bare,omitempty"`
 }
 
 // asked is a member's device that was asked for the way back.
@@ -89,6 +93,17 @@ func (h *healing) ask(device DeviceID, now time.Time) (request [16]byte) {
 // inRound tells whether a device was asked in this round.
 func (h *healing) inRound(device DeviceID) bool {
 	return slices.ContainsFunc(h.Asked[max(0, len(h.Asked)-h.Round):], func(a asked) bool { return a.Device == [16]byte(device) })
+}
+
+// asked tells how often a device was asked lately.
+func (h *healing) asked(leaf *mls.LeafNode) (n int) {
+	device := identity.DeviceIDOf(leaf.SignatureKey)
+	for _, a := range h.Asked {
+		if DeviceID(a.Device) == device {
+			n++
+		}
+	}
+	return n
 }
 
 // heal goes on with the way back into every group that this device has lost.
@@ -169,7 +184,8 @@ func (v *conversation) putHealing(ctx context.Context, h *healing) error {
 
 // healers lists the members that can be asked, in a random order but for this: the
 // account's own other devices first, which are believed most, then administrators,
-// whose word on who is a member counts.
+// whose word on who is a member counts. Who was asked before comes after all others:
+// those may be gone for good.
 func (v *conversation) healers(h *healing) []*mls.LeafNode {
 	var classes [3][]*mls.LeafNode
 	for m := range v.group.Members() {
@@ -190,7 +206,9 @@ func (v *conversation) healers(h *healing) []*mls.LeafNode {
 	for _, list := range classes {
 		rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	}
-	return slices.Concat(classes[:]...)
+	all := slices.Concat(classes[:]...)
+	slices.SortStableFunc(all, func(a, b *mls.LeafNode) int { return cmp.Compare(h.asked(a), h.asked(b)) })
+	return all
 }
 
 // unask forgets a request that did not go out.
@@ -232,6 +250,10 @@ func (v *conversation) asking(device DeviceID, request []byte) bool {
 // conversation's: the server has made the commit the epoch's. seen is the queue
 // item that said so, or 0.
 func (v *conversation) returned(ctx context.Context, out *outgoing, seq, seen uint64) error {
+	if err := v.open(ctx); err != nil && !errors.Is(err, ErrProfileCorrupt) {
+		return err
+	}
+	accounts, title := v.accounts, v.state.title // none where the old group is damaged
 	v.close()
 	epoch := v.epoch
 	err := v.write(ctx, func(t *transaction) error {
@@ -255,13 +277,52 @@ func (v *conversation) returned(ctx context.Context, out *outgoing, seq, seen ui
 			}
 			wake(v.c.start)
 		})
-		return t.record(SystemEvent{Kind: EventReturned, From: from, Until: v.c.now()}, seq)
+		if err := t.record(SystemEvent{Kind: EventReturned, From: from, Until: v.c.now()}, seq); err != nil {
+			return err
+		}
+		return t.recordMeanwhile(accounts, title, seq)
 	})
 	if err != nil {
 		v.epoch = epoch
 		return err
 	}
 	v.moved()
+	return nil
+}
+
+// recordMeanwhile tells who came and went while this device was away, and the title:
+// what has waited, and all that follows, is read by whoever is there now. Whose doing
+// it was nobody has told.
+func (t *transaction) recordMeanwhile(before map[AccountID]int, title string, seq uint64) error {
+	if before == nil {
+		return nil
+	}
+	now := t.v
+	missing := func(from, to map[AccountID]int) []Person {
+		var ids []AccountID
+		for id := range from {
+			if to[id] == 0 {
+				ids = append(ids, id)
+			}
+		}
+		slices.SortFunc(ids, func(a, b AccountID) int { return bytes.Compare(a[:], b[:]) })
+		return t.persons(ids)
+	}
+	var events []SystemEvent
+	if came := missing(now.accounts, before); len(came) > 0 {
+		events = append(events, SystemEvent{Kind: EventAdded, Subjects: came})
+	}
+	if went := missing(before, now.accounts); len(went) > 0 {
+		events = append(events, SystemEvent{Kind: EventLeft, Subjects: went})
+	}
+	if now.state.title != title {
+		events = append(events, SystemEvent{Kind: EventRenamed, Title: now.state.title})
+	}
+	for _, e := range events {
+		if err := t.record(e, seq); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -290,6 +351,7 @@ func (v *conversation) missedReturn(ctx context.Context, out *outgoing, why erro
 	err := v.write(ctx, func(t *transaction) error {
 		h := t.notes.Healing.clone()
 		if h != nil {
+			h.Bare = h.Bare || wire.CodeOf(why) == qpcv1.ErrorCode_ERROR_CODE_ADDRESS_INVALID
 			if gone(why) || h.Rounds >= maxQuickReturns {
 				h.pauseRound(v.c.now())
 			} else {

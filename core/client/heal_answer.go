@@ -28,8 +28,14 @@ var errNoAnswer = errors.New("client: no way back for whoever asks")
 // answerLimit counts answers. The zero answerLimit has counted none.
 type answerLimit struct {
 	mu  sync.Mutex
-	all []time.Time
+	all []answered
 	per map[answeredDevice][]time.Time
+}
+
+type answered struct {
+	device  DeviceID
+	request [16]byte
+	at      time.Time
 }
 
 type answeredDevice struct {
@@ -37,14 +43,15 @@ type answeredDevice struct {
 	device       DeviceID
 }
 
-// allow counts an answer, where there may be one.
-func (l *answerLimit) allow(to answeredDevice, now time.Time) bool {
+// allow counts an answer, where there may be one: not a second one to one request,
+// which the server might have brought again to see who answers.
+func (l *answerLimit) allow(to answeredDevice, request [16]byte, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	since := func(list []time.Time, d time.Duration) []time.Time {
 		return slices.DeleteFunc(list, func(at time.Time) bool { return !at.After(now.Add(-d)) })
 	}
-	l.all = since(l.all, 24*time.Hour)
+	l.all = slices.DeleteFunc(l.all, func(a answered) bool { return !a.at.After(now.Add(-rejoinLifetime)) })
 	for key, list := range l.per {
 		if list = since(list, answerWindow); len(list) == 0 {
 			delete(l.per, key)
@@ -52,13 +59,16 @@ func (l *answerLimit) allow(to answeredDevice, now time.Time) bool {
 			l.per[key] = list
 		}
 	}
+	if slices.ContainsFunc(l.all, func(a answered) bool { return a.device == to.device && a.request == request }) {
+		return false
+	}
 	if len(l.all) >= answersInAll || len(l.per[to]) >= answersPerDevice {
 		return false
 	}
 	if l.per == nil {
 		l.per = make(map[answeredDevice][]time.Time)
 	}
-	l.all, l.per[to] = append(l.all, now), append(l.per[to], now)
+	l.all, l.per[to] = append(l.all, answered{to.device, request, now}), append(l.per[to], now)
 	return true
 }
 
@@ -106,7 +116,7 @@ func (v *conversation) wayBack(ctx context.Context, sender *identity.Certificate
 	if leaf == nil {
 		return nil, nil, fmt.Errorf("%w: not a member", errNoAnswer)
 	}
-	if !v.c.answers.allow(answeredDevice{v.id, sender.DeviceID()}, v.c.now()) {
+	if !v.c.answers.allow(answeredDevice{v.id, sender.DeviceID()}, [16]byte(request), v.c.now()) {
 		return nil, nil, fmt.Errorf("%w: asks too often", errNoAnswer)
 	}
 	info, err := v.group.GroupInfo(true)

@@ -1,12 +1,12 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -78,7 +78,7 @@ func (v *conversation) comeBack(ctx context.Context, sender *identity.Certificat
 		return err
 	}
 	defer next.close()
-	if err := v.judgeReturn(next, sender, answer.Epoch); err != nil {
+	if err := v.judgeReturn(ctx, next, sender, answer.Epoch); err != nil {
 		return err
 	}
 	contacts, err := v.c.introduce(ctx, next.credentials())
@@ -135,7 +135,7 @@ func (v *conversation) rejoin(answer *qpcv1.RejoinAnswer) (*mls.Group, []byte, e
 	return joined, commit, nil
 }
 
-// returnItem makes the request that publishes the commit. Its own address is among
+// returnItem makes the request that publishes the commit. The own address is among
 // those to add, in case somebody has taken it from the channel.
 func (v *conversation) returnItem(next *conversation, key ed25519.PrivateKey, answer *qpcv1.RejoinAnswer, commit []byte) (vault.OutboxItem, error) {
 	sealed, err := sealRejoin(answer.RejoinKey, v.id, answer.Epoch, commit)
@@ -146,17 +146,31 @@ func (v *conversation) returnItem(next *conversation, key ed25519.PrivateKey, an
 	if err != nil {
 		return vault.OutboxItem{}, err
 	}
-	me, _ := next.group.Member(next.group.OwnIndex())
 	item := vault.OutboxItem{Conversation: v.id, ItemID: random16(), Kind: outboxRejoin, CreatedAt: v.c.now()}
 	raw, signature, err := signed(key, labelCommit, &qpcv1.CommitBody{
 		ChannelId: v.id[:], Epoch: answer.Epoch, ItemId: item.ItemID[:], MlsMessage: sealed,
-		NextVerifyKey: slices.Clone(nextKey[32:]), AddAddresses: [][]byte{[]byte(queueAddressOf(me.LeafNode))},
+		NextVerifyKey: slices.Clone(nextKey[32:]), AddAddresses: v.returnAddresses(next),
 	})
 	if err != nil {
 		return vault.OutboxItem{}, err
 	}
 	item.Payload, err = proto.Marshal(&qpcv1.CommitRequest{Body: raw, Signature: signature})
 	return item, err
+}
+
+// returnAddresses are those of all members, in no order of theirs: the own address
+// alone would tell the server whose commit it is. Where it does not know one of them,
+// it is asked to add none.
+func (v *conversation) returnAddresses(next *conversation) [][]byte {
+	if v.notes.Healing.Bare {
+		return nil
+	}
+	var all [][]byte
+	for m := range next.group.Members() {
+		all = append(all, []byte(queueAddressOf(m.LeafNode)))
+	}
+	slices.SortFunc(all, bytes.Compare)
+	return all
 }
 
 // credentials lists the accounts of the group.
@@ -168,53 +182,4 @@ func (v *conversation) credentials() []identity.Credential {
 		}
 	}
 	return list
-}
-
-// judgeReturn tells whether the group that a member has shown is the one that this
-// device has lost. It has not seen the commits in between and cannot judge them, so
-// it takes on a member's word only what that member could have done by itself: an
-// administrator may have changed members, roles and title, as may the account's own
-// other devices have seen it done; anybody else only its own devices. Kind, channel
-// and the accounts of a direct chat never change.
-func (v *conversation) judgeReturn(next *conversation, sender *identity.Certificate, epoch uint64) error {
-	switch {
-	case !slices.Equal(next.group.ID(), v.id[:]):
-		return fmt.Errorf("%w: another group", errWayBack)
-	case next.group.Epoch() != epoch+1 || epoch < v.notes.Last:
-		return fmt.Errorf("%w: of another epoch", errWayBack)
-	case next.state.kind != v.state.kind:
-		return fmt.Errorf("%w: of another kind", errWayBack)
-	case next.accounts[sender.AccountID] == 0:
-		return fmt.Errorf("%w: the sender is not a member", errWayBack)
-	}
-	if err := next.judgeDevices(); err != nil {
-		return err
-	}
-	me := v.c.self.account()
-	believed := sender.AccountID == me || (v.state.kind == KindGroup && v.state.isAdmin(sender.AccountID))
-	if believed && v.state.kind == KindGroup {
-		return nil
-	}
-	sameAccounts := maps.EqualFunc(v.accounts, next.accounts, func(int, int) bool { return true })
-	if !sameAccounts || next.state.title != v.state.title || !slices.Equal(next.state.admins, v.state.admins) {
-		return fmt.Errorf("%w: changed in a way that the sender has no say in", errWayBack)
-	}
-	return nil
-}
-
-// judgeDevices refuses a group in which a leaf is not certified, or two devices have
-// one queue address.
-func (v *conversation) judgeDevices() error {
-	seen := make(map[string]bool)
-	for m := range v.group.Members() {
-		leaf, err := readLeaf(m.LeafNode)
-		if err != nil {
-			return err
-		}
-		if seen[string(leaf.queueAddress)] {
-			return fmt.Errorf("%w: two devices with one queue address", errWayBack)
-		}
-		seen[string(leaf.queueAddress)] = true
-	}
-	return nil
 }

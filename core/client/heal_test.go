@@ -7,12 +7,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"quicprochat/core/identity"
 	"quicprochat/core/mls"
+	"quicprochat/core/vault"
 	qpcv1 "quicprochat/proto/qpc/v1"
 )
 
@@ -124,6 +127,13 @@ func TestComesBackByItself(t *testing.T) {
 	defer mu.Unlock()
 	account := carol.Me().AccountID
 	for _, body := range seen {
+		var m qpcv1.CommitBody
+		if err := proto.Unmarshal(body, &m); err != nil {
+			t.Fatal(err)
+		}
+		if sealedRejoin(m.MlsMessage) && (len(m.AddAddresses) != 3 || !slices.IsSortedFunc(m.AddAddresses, bytes.Compare)) {
+			t.Errorf("%d addresses tell the server who comes back", len(m.AddAddresses))
+		}
 		if bytes.Contains(body, account[:]) || bytes.Contains(body, carol.self.certificate.DeviceKey) {
 			t.Error("a commit shows its sender to the server")
 		}
@@ -178,6 +188,98 @@ func TestComesBackToTheChannel(t *testing.T) {
 	bob.until("the message", func() bool { return slices.Contains(bob.texts(id), "is anybody there?") })
 	bob.send(id, "yes")
 	carol.awaitTexts(id, "is anybody there?", "yes")
+}
+
+// Who is there now, and was not before, is told: they read what has waited.
+func TestComesBackToOthers(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob, carol := f.register("alice"), f.register("bob"), f.register("carol")
+	f.register("dave")
+	id := group(alice, bob, carol)
+	awaitSame(alice, carol, id)
+	f.loseCommit(carol, id, func() {
+		if err := alice.RemoveMember(t.Context(), id, bob.Me().AccountID); err != nil {
+			t.Fatal(err)
+		}
+		if err := alice.AddMembers(t.Context(), id, []string{"dave"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := alice.Rename(t.Context(), id, "others"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	alice.send(id, "carol?")
+	carol.awaitEvent(id, EventReturned)
+	awaitSame(alice, carol, id)
+	var told []string
+	for _, m := range carol.messages(id) {
+		if m.Kind == KindEvent && m.Event.Kind != EventReturned {
+			told = append(told, m.Text)
+		}
+	}
+	for _, want := range []string{"Somebody added dave.", "Bob left.", "Somebody renamed the group to “others”."} {
+		if !slices.Contains(told, want) && !slices.Contains(told, strings.ToLower(want[:1])+want[1:]) {
+			t.Errorf("%q is not in %q", want, told)
+		}
+	}
+}
+
+// Those who never answer do not keep a device from asking the others.
+func TestEverybodyIsAskedInTurn(t *testing.T) {
+	f := newFakeServer(t)
+	alice := f.register("alice")
+	var others []*member
+	for _, name := range []string{"bob", "carol", "dave", "eve"} {
+		others = append(others, f.register(name))
+	}
+	id := group(alice, others...)
+	v := others[0].lookup(id)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := v.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	v.state.admins = append(v.state.admins, others[1].Me().AccountID, others[2].Me().AccountID)
+	h, now, asked := new(healing), f.now(), make(map[DeviceID]bool)
+	for range 2 {
+		for range maxAsked {
+			if list := v.healers(h); len(list) > 0 {
+				device := identity.DeviceIDOf(list[0].SignatureKey)
+				asked[device] = true
+				h.ask(device, now)
+			}
+		}
+		h.pauseRound(now)
+	}
+	if len(asked) != len(others) {
+		t.Errorf("%d of %d were asked in two rounds", len(asked), len(others))
+	}
+}
+
+// Where the server does not know the address of some member, a device comes back
+// without its address being added, rather than not at all or by its own alone.
+func TestComesBackBesideAForeignAddress(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob, carol := f.register("alice"), f.register("bob"), f.register("carol")
+	id := group(alice, bob, carol)
+	awaitSame(alice, carol, id)
+	f.mu.Lock()
+	f.foreign = alice.addressOf(id, bob.Me().AccountID)
+	f.mu.Unlock()
+	var alone atomic.Bool
+	f.intercept(func(req any) {
+		var m qpcv1.CommitBody
+		if c, ok := req.(*qpcv1.CommitRequest); ok && proto.Unmarshal(c.Body, &m) == nil {
+			alone.CompareAndSwap(false, len(m.AddAddresses) == 1)
+		}
+	}, nil)
+	f.loseCommit(carol, id, bob.rotate(id))
+	bob.send(id, "carol?")
+	carol.settledHealing("the return", func() bool { return slices.Contains(carol.events(id), EventReturned) })
+	awaitSame(bob, carol, id)
+	if alone.Load() {
+		t.Error("a commit with the own address alone")
+	}
 }
 
 // Two that are lost come back one after the other: whoever is slower asks again.
@@ -394,58 +496,128 @@ func TestComingBackSurvivesACrash(t *testing.T) {
 // A member cannot have its way by breaking the rules and then showing the others the
 // way into what it has made of the group.
 func TestTheWayBackKeepsTheRules(t *testing.T) {
+	for name, attack := range map[string]func(mallory *conversation, bob *member) mls.Proposal{
+		"removes a member's only device": func(v *conversation, bob *member) mls.Proposal {
+			return mls.RemoveProposal(v.leavesOf(bob.Me().AccountID)[0].Index)
+		},
+		"removes one of two devices": func(v *conversation, _ *member) mls.Proposal {
+			leaves := v.leavesOf(v.state.admins[0])
+			return mls.RemoveProposal(leaves[len(leaves)-1].Index)
+		},
+		"asks something of all members": func(v *conversation, _ *member) mls.Proposal {
+			return mls.GroupContextExtensionsProposal(append(v.group.GroupContextExtensions(),
+				mls.Extension{Type: mls.ExtRequiredCapabilities, Data: []byte{0, 0, 0}}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeServer(t)
+			alice, mallory, bob, carol := f.register("alice"), f.register("mallory"), f.register("bob"), f.register("carol")
+			id := group(alice, mallory, bob, carol)
+			laptop := f.login("alice", "laptop")
+			if err := alice.SyncDevices(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			laptop.awaitState(id, StateActive)
+			for _, m := range []*member{mallory, bob, carol} {
+				awaitSame(m, laptop, id)
+			}
+			err := mallory.lookup(id).commit(t.Context(), func(v *conversation) (*plan, error) {
+				return &plan{proposals: []mls.Proposal{attack(v, bob)}}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			carol.awaitEvent(id, EventBroken)
+			v := carol.lookup(id)
+			carol.settledHealing("mallory's answer", func() bool {
+				v.mu.Lock()
+				defer v.mu.Unlock()
+				return v.row.State != stateBroken || slices.ContainsFunc(v.notes.Healing.Asked, func(a asked) bool {
+					return a.Done && DeviceID(a.Device) == mallory.Me().DeviceID
+				})
+			})
+			if c, err := carol.Conversation(t.Context(), id); err != nil || c.State != StateBroken {
+				t.Errorf("state %v, %v", c.State, err)
+			}
+		})
+	}
+}
+
+// revoke is what an account's own doing makes of its device.
+func (f *fakeServer) revoke(m *member) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.devices[m.Me().DeviceID].revoked = true
+}
+
+// That devices have come and gone is believed of anybody where the server says so too:
+// their accounts do that without an administrator.
+func TestComesBackThoughDevicesHaveChanged(t *testing.T) {
 	f := newFakeServer(t)
-	alice, mallory, carol := f.register("alice"), f.register("mallory"), f.register("carol")
-	id := group(alice, mallory, carol)
-	awaitSame(alice, mallory, id)
-	err := mallory.lookup(id).commit(t.Context(), func(v *conversation) (*plan, error) {
-		leaf := v.leavesOf(carol.Me().AccountID)[0]
-		return &plan{proposals: []mls.Proposal{mls.RemoveProposal(leaf.Index)}}, nil
-	})
-	if err != nil {
+	alice, bob, carol, dave := f.register("alice"), f.register("bob"), f.register("carol"), f.register("dave")
+	id := group(alice, bob, carol, dave)
+	tablet := f.login("bob", "tablet")
+	if err := bob.SyncDevices(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	alice.awaitEvent(id, EventBroken)
-	v := alice.lookup(id)
-	alice.settledHealing("mallory's answer", func() bool {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		return v.notes.Healing != nil && slices.ContainsFunc(v.notes.Healing.Asked, func(a asked) bool { return a.Done })
-	})
-	if c, err := alice.Conversation(t.Context(), id); err != nil || c.State != StateBroken {
-		t.Errorf("state %v, %v", c.State, err)
+	tablet.awaitState(id, StateActive)
+	for _, m := range []*member{alice, bob, carol, dave} {
+		awaitSame(m, tablet, id)
 	}
+	var phone *member
+	f.loseCommit(carol, id, func() {
+		f.revoke(tablet)
+		phone = f.login("bob", "phone")
+		if err := bob.SyncDevices(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		phone.awaitState(id, StateActive)
+		awaitSame(alice, phone, id)
+		awaitSame(dave, phone, id)
+	})
+	for _, m := range []*member{alice, bob, phone} { // whoever may say more than dave
+		f.hold(m.Client)
+	}
+	dave.send(id, "carol?")
+	carol.settledHealing("the return", func() bool { return slices.Contains(carol.events(id), EventReturned) })
+	awaitSame(dave, carol, id)
 }
 
 func TestAnswerLimit(t *testing.T) {
 	var l answerLimit
+	allow := func(to answeredDevice, now time.Time) bool { return l.allow(to, random16(), now) }
 	now := time.Now()
 	to := answeredDevice{conversation: ConversationID{1}, device: DeviceID{1}}
 	for range answersPerDevice {
-		if !l.allow(to, now) {
+		if !allow(to, now) {
 			t.Fatal("refused too early")
 		}
 	}
 	other := to
 	other.conversation[0] = 2
-	if l.allow(to, now) || !l.allow(other, now) {
+	if allow(to, now) || !allow(other, now) {
 		t.Error("not counted for each device and conversation")
 	}
-	if l.allow(to, now.Add(answerWindow-1)) || !l.allow(to, now.Add(answerWindow)) {
+	if allow(to, now.Add(answerWindow-1)) || !allow(to, now.Add(answerWindow)) {
 		t.Error("not counted for an hour")
 	}
 	given := answersPerDevice + 2
 	for i := 0; i < 2*answersInAll; i++ {
-		if l.allow(answeredDevice{device: DeviceID{2, byte(i)}}, now.Add(answerWindow)) {
+		if allow(answeredDevice{device: DeviceID{2, byte(i)}}, now.Add(answerWindow)) {
 			given++
 		}
 	}
 	if given != answersInAll {
 		t.Errorf("%d answers", given)
 	}
-	l.allow(to, now.Add(48*time.Hour))
+	allow(to, now.Add(48*time.Hour))
 	if len(l.per) != 1 || len(l.all) != 1 {
 		t.Errorf("%d and %d are remembered", len(l.per), len(l.all))
+	}
+	request := random16()
+	again := now.Add(49 * time.Hour)
+	if !l.allow(to, request, again) || l.allow(to, request, again.Add(time.Hour)) || !l.allow(answeredDevice{device: DeviceID{7}}, request, again) {
+		t.Error("a request is answered twice, or another's is not")
 	}
 }
 
@@ -532,6 +704,43 @@ func TestOverflowHidesNoLostCommit(t *testing.T) {
 	if now := bob.epoch(other); now.Epoch != epoch.Epoch || slices.Contains(bob.events(other), EventBroken) {
 		t.Errorf("epoch %d, then %d", epoch.Epoch, now.Epoch)
 	}
+}
+
+// What is not answered is asked again, and a conversation about which nothing can be
+// found out keeps no other from it.
+func TestDoubtStaysUntilItIsAnswered(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	damaged, id := group(alice, bob), group(alice, bob)
+	awaitSame(alice, bob, id)
+	awaitSame(alice, bob, damaged)
+	f.mu.Lock()
+	f.busy = true
+	f.mu.Unlock()
+	f.loseCommit(bob, id, alice.rotate(id))
+	f.inject(bob.Client, &qpcv1.QueueItem{ItemId: make([]byte, 16), Body: &qpcv1.QueueItem_Overflow{Overflow: &qpcv1.Overflow{}}})
+	bob.awaitEvent(id, EventOverflow)
+	bob.awaitEvent(damaged, EventOverflow)
+	if err := bob.findLost(t.Context()); err == nil {
+		t.Error("nothing was found out, and nobody says so")
+	}
+	v := bob.lookup(damaged)
+	v.mu.Lock()
+	v.close()
+	err := bob.vault.Update(t.Context(), func(tx *vault.Tx) error {
+		return tx.PutMLS(damaged, records([]mls.Change{{Key: []byte("epoch"), Value: []byte("damaged")}}))
+	})
+	v.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	f.busy = false
+	f.mu.Unlock()
+	if err := bob.findLost(t.Context()); !errors.Is(err, ErrProfileCorrupt) {
+		t.Errorf("got %v", err)
+	}
+	bob.awaitEvent(id, EventReturned)
 }
 
 // A member that comes online hours later still shows the way.

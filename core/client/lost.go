@@ -17,27 +17,27 @@ import (
 // Where something was lost from the queue, it asks whether a commit was.
 func (c *Client) findLost(ctx context.Context) error {
 	waiting := make(map[*conversation]uint64)
+	var errs []error
 	for _, v := range c.all() {
 		epoch := v.waitsFor()
 		if epoch == 0 {
 			var err error
-			if epoch, err = v.resolveDoubt(ctx); err != nil {
-				return err
-			}
+			epoch, err = v.resolveDoubt(ctx)
+			errs = append(errs, err) // the others go on
 		}
 		if epoch > 0 {
 			waiting[v] = epoch
 		}
 	}
 	if len(waiting) == 0 {
-		return nil
+		return errors.Join(errs...)
 	}
 	// The server had those commits when it called something stale: they are in the
 	// vault, or in the queue behind the cursor, or nowhere.
 	var m qpcv1.FetchResponse
 	req := &qpcv1.FetchRequest{AfterSeq: c.status.position(), Limit: maxPage}
 	if err := c.account.call(ctx, req, &m); err != nil || m.More {
-		return err
+		return errors.Join(append(errs, err)...)
 	}
 	for _, item := range m.Items {
 		if v := c.addressee(item.GetCommit().GetChannelId()); v != nil {
@@ -45,11 +45,9 @@ func (c *Client) findLost(ctx context.Context) error {
 		}
 	}
 	for v, epoch := range waiting {
-		if err := v.giveUpBefore(ctx, epoch); err != nil {
-			return err
-		}
+		errs = append(errs, v.giveUpBefore(ctx, epoch))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // waitsFor is the epoch that something in the outbox waits for; 0 for none.
@@ -78,8 +76,8 @@ func (v *conversation) resolveDoubt(ctx context.Context) (uint64, error) {
 	switch {
 	case answered && stale.Stale != nil:
 		current = stale.Stale.CurrentEpoch
-	case err != nil && !answered:
-		return 0, err
+	case err != nil && !gone(err):
+		return 0, err // the doubt stays: nothing is known yet
 	}
 	if current > epoch {
 		return current, nil

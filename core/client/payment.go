@@ -22,7 +22,7 @@ func (t *transaction) pay(out *outgoing, n int) error {
 	if n == 0 {
 		return nil
 	}
-	list, err := takeTokens(t.Tx, n)
+	list, err := takeTokens(t.Tx, n, t.v.c.now())
 	if errors.Is(err, errNoTokens) {
 		return &shortOfTokens{n}
 	} else if err != nil {

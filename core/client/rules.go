@@ -124,10 +124,7 @@ func (v *conversation) judgeState(staged *mls.StagedCommit, admin bool) error {
 	if !admin && !slices.EqualFunc(before, staged.GroupContextExtensions(), equalExtensions) {
 		return fmt.Errorf("%w: changed the group without being an administrator", errRule)
 	}
-	sameOrState := func(a, b mls.Extension) bool {
-		return a.Type == b.Type && (a.Type == extGroupState || bytes.Equal(a.Data, b.Data))
-	}
-	if !slices.EqualFunc(before, staged.GroupContextExtensions(), sameOrState) {
+	if !slices.EqualFunc(before, staged.GroupContextExtensions(), equalButState) {
 		return fmt.Errorf("%w: changed what the group asks of its members", errRule)
 	}
 	return nil
@@ -135,6 +132,11 @@ func (v *conversation) judgeState(staged *mls.StagedCommit, admin bool) error {
 
 func equalExtensions(a, b mls.Extension) bool {
 	return a.Type == b.Type && bytes.Equal(a.Data, b.Data)
+}
+
+// equalButState compares extensions of a group, but for what its state says.
+func equalButState(a, b mls.Extension) bool {
+	return a.Type == b.Type && (a.Type == extGroupState || bytes.Equal(a.Data, b.Data))
 }
 
 // judgeAddresses refuses a new device with the queue address of another one: when

@@ -69,6 +69,7 @@ var userMessages = []struct {
 	{ErrPushDisabled, "This server wakes no devices through push services."},
 	{ErrPushInvalid, "The server cannot use this push endpoint. It must be a public https address, with the keys that came with it."},
 	{ErrContactQuota, "You have invited as many people today as this server allows. Please try again tomorrow."},
+	{ErrClock, "The clocks of this computer and of the server differ by half a day or more. Please check the date and time here."},
 	{ErrBroken, "This device lost track of the conversation and is asking the others for the way back. Please try again in a while."},
 	{vault.ErrFull, "The disk of this computer is full."},
 	{vault.ErrTooNew, "This profile was made by a newer version of the app."},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 func (m *member) tokens() int {
 	m.t.Helper()
-	n, err := m.countTokens(m.t.Context())
+	n, _, err := m.stock(m.t.Context())
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func TestFirstInvitationFetchesTokens(t *testing.T) {
 		t.Fatalf("%d tokens", n)
 	}
 	id := group(alice, bob)
-	if n := alice.tokens(); n != enoughTokens-1 {
+	if n := alice.tokens(); n != tokenBatch-1 {
 		t.Errorf("%d tokens are left", n)
 	}
 	carol := f.register("carol")
@@ -55,12 +56,12 @@ func TestFirstInvitationFetchesTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	carol.awaitState(id, StateActive)
-	if n := alice.tokens(); n != enoughTokens-2 {
+	if n := alice.tokens(); n != tokenBatch-2 {
 		t.Errorf("%d tokens are left", n)
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if !slices.Equal(batches, []int{enoughTokens}) {
+	if !slices.Equal(batches, []int{tokenBatch}) {
 		t.Errorf("batches of %v", batches)
 	}
 }
@@ -75,7 +76,7 @@ func TestTopUp(t *testing.T) {
 	take := func(n int) {
 		t.Helper()
 		err := alice.vault.Update(t.Context(), func(tx *vault.Tx) error {
-			_, err := takeTokens(tx, n)
+			_, err := takeTokens(tx, n, alice.now())
 			return err
 		})
 		if err != nil {
@@ -88,7 +89,7 @@ func TestTopUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	take(enoughTokens - fewTokens)
+	take(tokenBatch - fewTokens)
 	topUp()
 	f.advance(topUpDelay)
 	topUp()
@@ -97,7 +98,7 @@ func TestTopUp(t *testing.T) {
 	}
 	take(1)
 	alice.wallet.fetching.Lock()
-	alice.wallet.due = alice.now().Add(time.Minute) // decided
+	alice.wallet.due, alice.wallet.within = alice.now().Add(time.Minute), topUpDelay // decided
 	alice.wallet.fetching.Unlock()
 	topUp()
 	if n := alice.tokens(); n != fewTokens-1 {
@@ -105,8 +106,96 @@ func TestTopUp(t *testing.T) {
 	}
 	f.advance(time.Minute)
 	topUp()
-	if n := alice.tokens(); n != enoughTokens {
+	if n := alice.tokens(); n != fewTokens-1+tokenBatch {
 		t.Errorf("%d tokens after a while", n)
+	}
+}
+
+// Nobody has to spend tokens for there to be good ones: each day brings some, so that
+// an invitation days later does not fetch what it spends. The server sees one number,
+// whatever is left.
+func TestTokensDoNotRunOut(t *testing.T) {
+	f := newFakeServer(t)
+	alice, bob := f.register("alice"), f.register("bob")
+	var mu sync.Mutex
+	var batches []int
+	f.intercept(func(req any) {
+		if r, ok := req.(*qpcv1.IssueTokensRequest); ok {
+			mu.Lock()
+			defer mu.Unlock()
+			batches = append(batches, len(r.Blinded))
+		}
+	}, nil)
+	id := group(alice, bob) // spends one
+	topUp := func() {
+		t.Helper()
+		if err := alice.topUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		f.advance(24*time.Hour - refreshDelay)
+		topUp()
+		f.advance(refreshDelay)
+		topUp()
+		if n := alice.tokens(); n < fewTokens || n > 3*tokenBatch {
+			t.Errorf("%d tokens are good", n)
+		}
+	}
+	mu.Lock()
+	fetched := len(batches)
+	for _, n := range batches {
+		if n != tokenBatch {
+			t.Errorf("batches of %v", batches)
+		}
+	}
+	mu.Unlock()
+	f.register("carol")
+	if err := alice.AddMembers(t.Context(), id, []string{"carol"}); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if fetched < 5 || len(batches) != fetched {
+		t.Errorf("%d batches, %d with the invitation", fetched, len(batches))
+	}
+}
+
+// A day that ends between the question for its key and that for tokens is no error.
+func TestDayEndsWhileFetching(t *testing.T) {
+	f := newFakeServer(t)
+	alice := f.register("alice")
+	var once sync.Once
+	f.intercept(func(req any) {
+		if _, ok := req.(*qpcv1.IssueTokensRequest); ok {
+			once.Do(func() { f.advance(24 * time.Hour) })
+		}
+	}, nil)
+	if err := alice.ensureTokens(t.Context(), 1); err != nil || alice.tokens() != tokenBatch {
+		t.Errorf("%d tokens, %v", alice.tokens(), err)
+	}
+}
+
+// The day of a key is no name for whoever is shown it: it is today's.
+func TestKeyOfAnotherDay(t *testing.T) {
+	f := newFakeServer(t)
+	alice := f.register("alice")
+	var asked atomic.Bool
+	f.intercept(func(req any) {
+		if _, ok := req.(*qpcv1.IssueTokensRequest); ok {
+			asked.Store(true)
+		}
+	}, nil)
+	for _, days := range []int32{2, 1000, -2} {
+		f.setMint(func(m *fakeMint) { m.day = uint32(days) })
+		err := alice.ensureTokens(t.Context(), 1)
+		if !errors.Is(err, ErrClock) || alice.tokens() != 0 || asked.Load() {
+			t.Errorf("%d days ahead: %v", days, err)
+		}
+	}
+	f.setMint(func(m *fakeMint) { m.day = 0 })
+	if err := alice.ensureTokens(t.Context(), 1); err != nil {
+		t.Error(err) // what was refused is forgotten
 	}
 }
 
@@ -148,7 +237,10 @@ func TestKeyForOneAccount(t *testing.T) {
 // Tokens that the server does not take, or not any more, are replaced by the way.
 func TestRefusedTokensAreReplaced(t *testing.T) {
 	for name, spoil := range map[string]func(*fakeServer, *member){
-		"of another day": func(f *fakeServer, _ *member) { f.setMint(func(m *fakeMint) { m.day += 5 }) },
+		"of another day": func(f *fakeServer, _ *member) {
+			f.advance(24 * time.Hour)
+			f.setMint(func(m *fakeMint) { m.strict = true })
+		},
 		"spent": func(f *fakeServer, m *member) {
 			err := m.vault.View(f.t.Context(), func(tx *vault.Tx) error {
 				p, err := loadPurse(tx)
@@ -165,7 +257,10 @@ func TestRefusedTokensAreReplaced(t *testing.T) {
 				f.t.Fatal(err)
 			}
 		},
-		"of another server": func(f *fakeServer, _ *member) { f.setMint(func(m *fakeMint) { m.secret, m.day = 9, 1 }) },
+		"of another server": func(f *fakeServer, _ *member) {
+			f.advance(24 * time.Hour)
+			f.setMint(func(m *fakeMint) { m.secret = 9 })
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeServer(t)

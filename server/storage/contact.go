@@ -17,7 +17,7 @@ type SpentToken struct {
 	// Use is a hash of the token's nonce with what it pays for: it tells a
 	// repetition from another use, and nothing else.
 	Use [32]byte
-	// Due is when the token's key is no longer accepted, and the token is
+	// Due is when no server accepts the token's key any more, and the token is
 	// forgotten. Rounded down to the day.
 	Due time.Time
 }
