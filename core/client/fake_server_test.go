@@ -180,9 +180,14 @@ func handle[Req, Resp any, PReq interface {
 				before(one)
 			}
 		}
-		f.mu.Lock()
-		resp, err := h(p, req)
-		f.mu.Unlock()
+		resp, err := func() (*Resp, error) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if who, ok := p.Principal(); ok && f.accounts[AccountID(who.Account)] == nil {
+				return nil, refuse(qpcv1.ErrorCode_ERROR_CODE_DEVICE_REFUSED) // it was deleted
+			}
+			return h(p, req)
+		}()
 		for _, one := range told {
 			if after != nil {
 				after(one)
