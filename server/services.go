@@ -5,6 +5,7 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"quicprochat/core/opaque"
 	"quicprochat/core/version"
@@ -34,57 +35,54 @@ import (
 	"quicprochat/server/user"
 )
 
+// service has methods of the protocol.
+type service interface{ Register(*wire.Router) }
+
 // wire makes the services and gives their methods to the router.
 func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
-	passwords, err := opaque.NewServer(opaque.DefaultConfig(), k.OPAQUE)
-	if err != nil {
-		return fmt.Errorf("OPAQUE: %w", err)
-	}
-	sealer := address.NewSealer(k.Address, k.Storage)
 	s.limiter, s.logins = ratelimit.New(callRates(s.cfg.Rates), s.now), ratelimit.New(loginRates(s.cfg.Rates), s.now)
 	s.conns = wire.NewConnections(s.cfg.Limits.Connections, s.cfg.Limits.ConnectionsPerAddress, 0)
-	s.queues = queue.New(s.store, sealer, b, s.log)
-	quotaKey, err := hkdf.Key(sha256.New, k.Storage[:], nil, "qpc blob quota v1", 32)
-	if err != nil {
-		return fmt.Errorf("quota key: %w", err)
-	}
-	s.blobs = blob.New(blob.Options{
-		Store: s.store, Objects: s.objects, QuotaKey: [32]byte(quotaKey), MaxSize: s.cfg.Limits.BlobSize, Now: s.now, Log: s.log,
-	})
-	hasher, err := names.NewHasher(k.Login)
+	sealer := address.NewSealer(k.Address, k.Storage)
+	accounts, err := s.accountServices(k, sealer)
 	if err != nil {
 		return err
+	}
+	messages, err := s.messageServices(k, sealer, b)
+	if err != nil {
+		return err
+	}
+	s.router = wire.NewRouter()
+	for _, one := range slices.Concat(accounts, messages) {
+		one.Register(s.router)
+	}
+	s.meters.look(s)
+	return nil
+}
+
+// accountServices are about who may do what.
+func (s *Server) accountServices(k *secrets.Secrets, sealer *address.Sealer) ([]service, error) {
+	passwords, err := opaque.NewServer(opaque.DefaultConfig(), k.OPAQUE)
+	if err != nil {
+		return nil, fmt.Errorf("OPAQUE: %w", err)
+	}
+	hasher, err := names.NewHasher(k.Login)
+	if err != nil {
+		return nil, err
 	}
 	limitLogin := func(name string) error { return s.limitLogin(hasher.Tried(name)) }
 	recoveries, err := recovery.New(recovery.Options{
 		Store: s.store, OPAQUE: passwords, Names: hasher, Sessions: s.sessions, Now: s.now, Log: s.log,
 	})
 	if err != nil {
-		return fmt.Errorf("recovery: %w", err)
+		return nil, fmt.Errorf("recovery: %w", err)
 	}
 	s.moderation, err = moderation.New(moderation.Options{
 		Store: s.store, Sessions: s.sessions, StorageKey: k.Storage, Now: s.now, Log: s.log,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if s.pushes, err = s.newPushes(k); err != nil {
-		return fmt.Errorf("push services: %w", err)
-	}
-	networkKey, err := hkdf.Key(sha256.New, k.Storage[:], nil, "qpc endpoint network v1", 32)
-	if err != nil {
-		return fmt.Errorf("network key: %w", err)
-	}
-	waker := wakers{b, s.pushes}
-	if s.mint, err = mint.New(k.Storage, s.now); err != nil {
-		return err
-	}
-	tokenQuotaKey, err := hkdf.Key(sha256.New, k.Storage[:], nil, "qpc token quota v1", 32)
-	if err != nil {
-		return fmt.Errorf("quota key: %w", err)
-	}
-	s.router = wire.NewRouter()
-	for _, service := range []interface{ Register(*wire.Router) }{
+	return []service{
 		auth.New(auth.Options{
 			Store: s.store, OPAQUE: passwords, LoginKey: k.Login, Names: hasher, LimitLogin: limitLogin,
 			Registration: func() config.Registration { return s.settings().Registration },
@@ -94,29 +92,53 @@ func (s *Server) wire(k *secrets.Secrets, b bus.Bus) error {
 			Store: s.store, OPAQUE: passwords, Names: hasher, Sessions: s.sessions, LimitLogin: limitLogin, Now: s.now, Log: s.log,
 		}),
 		recoveries,
+		s.moderation,
 		device.New(s.store, s.sessions, s.now),
 		keys.New(s.store, sealer, s.now),
 		user.New(s.store, s.now),
+	}, nil
+}
+
+// messageServices are about what people send.
+func (s *Server) messageServices(k *secrets.Secrets, sealer *address.Sealer, b bus.Bus) ([]service, error) {
+	blobQuota, tokenQuota, network := purposeKey(k, "qpc blob quota v1"), purposeKey(k, "qpc token quota v1"), purposeKey(k, "qpc endpoint network v1")
+	var err error
+	s.queues = queue.New(s.store, sealer, b, s.log)
+	s.blobs = blob.New(blob.Options{
+		Store: s.store, Objects: s.objects, QuotaKey: blobQuota, MaxSize: s.cfg.Limits.BlobSize, Now: s.now, Log: s.log,
+	})
+	if s.pushes, err = s.newPushes(k); err != nil {
+		return nil, fmt.Errorf("push services: %w", err)
+	}
+	if s.mint, err = mint.New(k.Storage, s.now); err != nil {
+		return nil, err
+	}
+	waker := wakers{b, s.pushes}
+	return []service{
 		s.queues,
 		channel.New(channel.Options{
 			Store: s.store, Sealer: sealer, Waker: waker, Mint: s.mint, MaxAddresses: s.cfg.Limits.ChannelAddresses,
 			Charge: s.chargePosts, Explain: func(err error) *wire.Error { return s.explain(wire.Method{}, err) }, Now: s.now, Log: s.log,
 		}),
 		s.blobs,
-		s.moderation,
 		s.pushes,
 		contact.New(contact.Options{
-			Store: s.store, Sealer: sealer, Waker: waker, Mint: s.mint, QuotaKey: [32]byte(tokenQuotaKey),
+			Store: s.store, Sealer: sealer, Waker: waker, Mint: s.mint, QuotaKey: tokenQuota,
 			TokensPerDay: s.cfg.Limits.ContactTokensPerDay, Now: s.now,
 		}),
 		node.New(s.store, s.info, &node.Endpoints{
-			Store: s.store, NetworkKey: [32]byte(networkKey), Closed: s.cfg.Limits.Endpoints == 0, Now: s.now,
+			Store: s.store, NetworkKey: network, Closed: s.cfg.Limits.Endpoints == 0, Now: s.now,
 		}),
-	} {
-		service.Register(s.router)
+	}, nil
+}
+
+// purposeKey derives a key of its own for a purpose from the storage key.
+func purposeKey(k *secrets.Secrets, purpose string) [32]byte {
+	key, err := hkdf.Key(sha256.New, k.Storage[:], nil, purpose, 32)
+	if err != nil {
+		panic(err) // the length is constant, and not too long
 	}
-	s.meters.look(s)
-	return nil
+	return [32]byte(key)
 }
 
 func (s *Server) newPushes(k *secrets.Secrets) (*push.Service, error) {
