@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -244,9 +245,9 @@ func TestLookThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{troubles: newTroubles(slog.New(slog.DiscardHandler), newMeters())}
 		release := make(chan struct{})
-		looks := 0
+		var looks atomic.Int32
 		hanging := look{partDisk, func(context.Context) (string, error) {
-			looks++
+			looks.Add(1)
 			<-release
 			return "fine", nil
 		}}
@@ -262,8 +263,8 @@ func TestLookThatHangs(t *testing.T) {
 				t.Errorf("%+v", p)
 			}
 		}
-		if looks != 1 {
-			t.Errorf("%d looks hang", looks)
+		if n := looks.Load(); n != 1 {
+			t.Errorf("%d looks hang", n)
 		}
 		close(release)
 		synctest.Wait()

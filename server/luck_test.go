@@ -73,8 +73,11 @@ func (f *fixture) wantOnce(part string) {
 
 func TestDiskFull(t *testing.T) {
 	disk := smallDisk(t, 12<<20)
-	f := start(t, func(c *Config) { c.DataDir = filepath.Join(disk, "data") })
-	f.inspected().leastFree = 1 << 20
+	f := &fixture{t: t, cfg: testConfig(t), clock: &clock{}, logs: &logBuffer{}, options: []Option{func(s *Server) { s.leastFree = 1 << 20 }}}
+	f.cfg.DataDir = filepath.Join(disk, "data")
+	f.open()
+	t.Cleanup(f.shutdown)
+	f.inspected()
 	alice, bob := f.register("alice"), f.register("bob")
 	a := &acknowledged{room: newRoom(f, alice, bob)}
 	for range 20 {
