@@ -161,7 +161,7 @@ func (cmd *quickstartCmd) showLinks(c *console, cfg config.Config, links firstLi
 	until := time.Now().Add(cmd.TTL).Format("2 January 2006 15:04")
 	last := links.admin
 	if links.admin != "" {
-		fmt.Fprintf(c.out, "\nYour own link, for one account until %s, which will administer the server:\n\n  %s\n\n", until, links.admin)
+		fmt.Fprintf(c.out, "\nYour own link, for one account until %s, which will administer the server:\n\n  %s\n", until, links.admin)
 	}
 	if links.others != "" {
 		last = links.others
@@ -169,8 +169,9 @@ func (cmd *quickstartCmd) showLinks(c *console, cfg config.Config, links firstLi
 		if cfg.Registration == config.RegistrationInvite {
 			what = fmt.Sprintf("Invite link, for %d more account(s) until %s", cmd.Uses-1, until)
 		}
-		fmt.Fprintf(c.out, "\n%s:\n\n  %s\n\n", what, links.others)
+		fmt.Fprintf(c.out, "\n%s:\n\n  %s\n", what, links.others)
 	}
+	fmt.Fprintln(c.out)
 	if !cmd.NoQR {
 		if err := printQR(c, last); err != nil {
 			return err
