@@ -49,6 +49,8 @@ func TestAccountThroughItsLife(t *testing.T) {
 	}
 	rescued := &person{t: t, name: "rescued", dir: dir}
 	rescued.use(c)
+	rescued.sync() // others find its keys now, and look for it once a minute by themselves
+	alice.until("the other device in step", func() bool { return alice.SyncDevices(t.Context()) == nil })
 	rescued.state(group.ID, client.StateActive)
 	rescued.send(group.ID, "three")
 	bob.awaitTexts(group.ID, 3)

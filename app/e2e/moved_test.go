@@ -21,6 +21,7 @@ func TestServerMoves(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			bob.state(chat.ID, client.StateActive)
 			for _, p := range []*person{alice, bob} {
 				p.until("rendezvous servers", func() bool { return len(p.Rendezvous()) == 1 })
 			}
