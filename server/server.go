@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"quicprochat/core/version"
@@ -204,7 +205,7 @@ func (s *Server) Start() error {
 	if err := s.moderation.Prepare(context.Background()); err != nil {
 		return err
 	}
-	socket, err := wire.Listen(s.cfg.Listen)
+	socket, err := listen(s.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", s.cfg.Listen, err)
 	}
@@ -220,6 +221,19 @@ func (s *Server) Start() error {
 	s.tasks.Go(func() { s.watch(ctx) })
 	s.log.Info("server started", "listen", s.addr.String(), "version", version.Version, "registration", string(s.cfg.Registration))
 	return nil
+}
+
+// listen tries for a second to get a port that is in use: "qpc-server check"
+// takes it for a moment to see whether it is free, and a server that was just
+// stopped may still have it.
+func listen(addr string) (net.PacketConn, error) {
+	for try := 0; ; try++ {
+		socket, err := wire.Listen(addr)
+		if try == 10 || !errors.Is(err, syscall.EADDRINUSE) {
+			return socket, err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 func (s *Server) serve(ctx context.Context, socket net.PacketConn) {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -198,5 +199,26 @@ func TestHealthAndInfo(t *testing.T) {
 	if info.ServerName != "Ours" || info.Version == "" || info.Registration != qpcv1.InfoResponse_REGISTRATION_OPEN ||
 		info.MaxBlobSize != 100<<20 || info.MaxChannelAddresses != 2000 {
 		t.Errorf("info: %v", info)
+	}
+}
+
+// A port that is taken for a moment only keeps no server from starting.
+func TestStartOnAPortThatIsFreeSoon(t *testing.T) {
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := testConfig(t)
+	cfg.Listen = socket.LocalAddr().String()
+	s, err := New(cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { _ = socket.Close() })
+	if err := s.Start(); err != nil {
+		t.Error(err)
+	}
+	if err := s.Shutdown(context.Background()); err != nil {
+		t.Error(err)
 	}
 }
