@@ -43,7 +43,7 @@ func DefaultConfig() Config { return config.Default() }
 // GCPercent is for programs that do nothing but serve, to be set with
 // debug.SetGCPercent: what waits for collection is a good part of what an idle
 // connection takes, and posts wait for the disk rather than for the collector.
-const GCPercent = 50
+const GCPercent = 40
 
 // blobFolder holds blobs, in the data folder.
 const blobFolder = blob.FolderName
