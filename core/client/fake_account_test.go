@@ -121,3 +121,17 @@ func (f *fakeServer) recoverFinish(p *wire.Peer, req *qpcv1.RecoverAccountFinish
 	}
 	return &qpcv1.RecoverAccountFinishResponse{}, f.late()
 }
+
+// login adds a device to an account.
+func (f *fakeServer) login(name, device string) *member {
+	f.t.Helper()
+	m := &member{t: f.t, f: f, o: f.options(name + "-" + device)}
+	c, err := Login(f.t.Context(), m.o, f.link, name, testPassword)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	m.Client = c
+	f.t.Cleanup(func() { m.close() })
+	m.sync()
+	return m
+}
